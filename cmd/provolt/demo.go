@@ -1,0 +1,189 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/provolt/provolt/internal/carrier"
+	"github.com/provolt/provolt/internal/config"
+	"github.com/provolt/provolt/internal/demo"
+	"github.com/provolt/provolt/internal/identity"
+	"github.com/provolt/provolt/internal/registry"
+	"github.com/provolt/provolt/internal/telemetry"
+)
+
+type demoCommand struct {
+	DataDir string `help:"Directory of the demo." env:"PROVOLT_DEMO_DIR" placeholder:"DIR"`
+	Listen  string `help:"Address to listen on." env:"PROVOLT_LISTEN" placeholder:"HOST:PORT"`
+	LAN     bool   `name:"lan" help:"Let phones in the local network in, over plain HTTP."`
+	Reset   bool   `help:"Start over with fresh data."`
+	Verbose bool   `help:"Log every request."`
+}
+
+// demoFile holds what scripts need, so that none has to read a terminal.
+const demoFile = "demo.json"
+
+// Run furnishes the demo if it is not there yet and serves it.
+func (d *demoCommand) Run(env environment) error {
+	serve, baseURL, err := d.settings()
+	if err != nil {
+		return err
+	}
+	if d.Reset {
+		if err := d.reset(serve.DataDir); err != nil {
+			return err
+		}
+	}
+	log := quiet()
+	if d.Verbose {
+		log = telemetry.NewLogger(env.err, false, slog.LevelInfo)
+	}
+	h, show, err := d.furnish(env, serve, baseURL)
+	if err != nil {
+		return err
+	}
+	ready := func() error { return d.announce(env, h, serve.DataDir, show) }
+	return errors.Join(serve.serve(env, h, log, ready), h.Close())
+}
+
+// settings picks directory, address and base URL: on loopback, or on the
+// address other machines of the network see.
+func (d *demoCommand) settings() (*serveCommand, string, error) {
+	serve := &serveCommand{place: place{DataDir: d.DataDir}, Listen: d.Listen, LogText: true, demo: true, lan: d.LAN}
+	c := config.Config{DataDir: d.DataDir, Listen: d.Listen, Environment: config.Demo, LAN: d.LAN}
+	if d.LAN {
+		address, err := lanAddress()
+		if err != nil {
+			return nil, "", err
+		}
+		_, port, _ := net.SplitHostPort(c.WithDefaults().Listen)
+		c.Listen, c.BaseURL = net.JoinHostPort("0.0.0.0", port), "http://"+net.JoinHostPort(address, port)
+	} else if d.Listen != "" {
+		_, port, err := net.SplitHostPort(d.Listen)
+		if err != nil {
+			return nil, "", fmt.Errorf("--listen: %w", err)
+		}
+		c.BaseURL = "http://localhost:" + port
+	}
+	c = c.WithDefaults()
+	serve.DataDir, serve.Listen = c.DataDir, c.Listen
+	return serve, c.BaseURL, nil
+}
+
+// lanAddress is the first private IPv4 address of this machine.
+func lanAddress() (string, error) {
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return "", fmt.Errorf("find this machine's address: %w", err)
+	}
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsPrivate() && n.IP.To4() != nil {
+			return n.IP.String(), nil
+		}
+	}
+	return "", errors.New("this machine has no address in a local network")
+}
+
+// reset removes a demo directory and nothing else.
+func (d *demoCommand) reset(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, demoFile)); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("reset the demo: %w", err)
+	}
+	return nil
+}
+
+// furnish opens the demo registry, making and filling it on the first run. A
+// first run that was interrupted has no demo.json and starts over.
+func (d *demoCommand) furnish(env environment, s *serveCommand, baseURL string) (*house, demo.Showcase, error) {
+	var show demo.Showcase
+	raw, err := os.ReadFile(filepath.Join(s.DataDir, demoFile))
+	if err == nil {
+		if err := json.Unmarshal(raw, &show); err != nil {
+			return nil, show, fmt.Errorf("read %s (try --reset): %w", demoFile, err)
+		}
+		h, err := s.open(env, quiet())
+		if err == nil && h.BaseURL() != baseURL {
+			return nil, show, errors.Join(fmt.Errorf("this demo was made for %s: use that port, another --data-dir, or --reset", h.BaseURL()), h.Close())
+		}
+		return h, show, err
+	}
+	if err := removeUnfinished(s.place); err != nil {
+		return nil, show, err
+	}
+	instance := registry.Instance{BaseURL: baseURL, Environment: config.Demo, CreatedAt: env.now().UTC()}
+	if err := s.initialise(env, instance, "Provolt demo registry", "DE"); err != nil {
+		return nil, show, err
+	}
+	h, err := s.open(env, quiet())
+	if err != nil {
+		return nil, show, err
+	}
+	show, err = demo.Furnish(env.ctx, h.Registry, root)
+	if err != nil {
+		return nil, show, errors.Join(err, h.Close())
+	}
+	return h, show, nil
+}
+
+// removeUnfinished clears what an interrupted first run left behind. It
+// touches only files of a demo: a directory that was initialised by provolt
+// init says production in its database and is refused.
+func removeUnfinished(p place) error {
+	if _, err := os.Stat(p.databasePath()); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("%s holds a database but no %s: choose another --data-dir, or remove the directory if its demo was interrupted", p.DataDir, demoFile)
+}
+
+// announce writes demo.json with fresh tokens and tells where to look.
+func (d *demoCommand) announce(env environment, h *house, dir string, show demo.Showcase) error {
+	issuer, err := h.tokenIssuer(env)
+	if err != nil {
+		return err
+	}
+	for i, p := range show.Persons {
+		if show.Persons[i].Token, err = issuer.Token(p.Name, p.Organisation, p.Roles, identity.MaxLifetime, env.now()); err != nil {
+			return err
+		}
+	}
+	raw, err := json.MarshalIndent(show, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", demoFile, err)
+	}
+	path := filepath.Join(dir, demoFile)
+	if err := os.WriteFile(path, append(raw, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", demoFile, err)
+	}
+	d.print(env, h, show, path)
+	return nil
+}
+
+func (d *demoCommand) print(env environment, h *house, show demo.Showcase, path string) {
+	env.say("provolt %s · battery passport registry · demo data, keys are throw-away\n", version)
+	for _, p := range show.Passports {
+		env.say("  %-20s %s\n  %-20s %s", p.Shows, p.DigitalLink, "", p.Description)
+	}
+	env.say("\n  %-20s %s\n  %-20s %s", "look up", show.Links["lookUp"], "API docs", show.Links["docs"])
+	env.say("\nAccess tokens, good for an hour (also in %s):", path)
+	for _, p := range show.Persons {
+		var roles []string
+		for _, r := range p.Roles {
+			roles = append(roles, string(r))
+		}
+		env.say("\n  %s: %s of %s\n  %s", strings.Join(roles, ", "), p.Name, p.Organisation, p.Token)
+	}
+	if code, err := carrier.QR(show.Passports[0].DigitalLink, carrier.Medium); err == nil {
+		env.say("\n%s", code.Terminal())
+	}
+	env.say("Scan it, or open %s\nprovolt verify %s\nCtrl-C stops; provolt demo --reset starts over.", show.Passports[0].DigitalLink, show.Passports[0].DigitalLink)
+	_ = h
+}
