@@ -16,8 +16,9 @@ import "embed"
 //	1.0.0/X.schema.json          what a record of type X holds when it is sent for issuing
 //	1.0.0/X.presented.schema.json  the same when restricted members may be withheld
 //	1.0.0/origin-statement.schema.json  the shared shape of origins, midstream and entities
+//	contexts/*.jsonld            the JSON-LD contexts, by name and version
 //	examples/*.json              whole documents that register
 //	RELEASED.sha256              digests of the files that are fixed for ever
 //
-//go:embed RELEASED.sha256 1.0.0/*.json catalogue/*.json examples/*.json
+//go:embed RELEASED.sha256 1.0.0/*.json contexts/*.jsonld catalogue/*.json examples/*.json
 var FS embed.FS

@@ -220,6 +220,9 @@ func (t *Token) RecordType() passport.RecordType { return t.envelope.Type }
 // RecordID is the record version the token says it holds.
 func (t *Token) RecordID() passport.ID { return t.envelope.RecordID }
 
+// IssuedAt is when the token says it was issued.
+func (t *Token) IssuedAt() time.Time { return t.envelope.ValidFrom }
+
 // JWS returns the signed bytes without disclosures.
 func (t *Token) JWS() []byte { return []byte(t.text) }
 

@@ -96,9 +96,10 @@ func (k PublicKey) NotBefore() time.Time { return k.notBefore }
 // RetiredAt is when it ceased to sign; zero while in use.
 func (k PublicKey) RetiredAt() time.Time { return k.retiredAt }
 
-// InUse reports whether what the key signed at that time counts.
+// InUse reports whether what the key signed at that time counts. Signed times
+// are whole seconds, so that a key is in use from the second it begins in.
 func (k PublicKey) InUse(at time.Time) bool {
-	return !at.Before(k.notBefore) && (k.retiredAt.IsZero() || at.Before(k.retiredAt))
+	return !at.Before(k.notBefore.Truncate(time.Second)) && (k.retiredAt.IsZero() || at.Before(k.retiredAt))
 }
 
 // keyInUse finds a key by its id among trusted ones.

@@ -62,8 +62,14 @@ type Store interface {
 	// A Claim whose battery is held by another passport than Base is
 	// BatteryTaken. A Record whose (Series, Type, Version) exists, or whose
 	// natural key (models and batches) belongs to another series, is ErrStale. A Redeem of a secret that is
-	// unknown, used or expired is ErrNotFound. A StatusChange whose passport is
-	// not in state From is ErrStale.
+	// unknown, used or expired (at ExpiresAt it is), or whose Member is of
+	// another organisation, is ErrNotFound. A StatusChange whose passport is not
+	// in state From, a Claim with a Base for a battery nobody holds, a second
+	// Instance and an enrolment secret that exists are ErrStale. Of several
+	// reasons to refuse, any one is named; a repetition goes before them all.
+	//
+	// An Admit of a known organisation leaves Country and AdmittedAt as they
+	// are; the first RetiredAt and RevokedAt stand; the last Release counts.
 	Commit(ctx context.Context, c Change) (Committed, error)
 
 	// Earlier returns what was committed under the key of once by the tenant,
@@ -84,13 +90,12 @@ type Store interface {
 	// the caller decides who may act as whom, the store is the second wall.
 	Disclosures(ctx context.Context, as []passport.OrgID, ids []passport.ID) (map[passport.ID][]Disclosure, error)
 
-	// Status returns the status of a passport, model or batch series, newest
-	// first state last; a series without an entry is Active since its issue
-	// and yields an empty slice.
+	// Status returns the changes of state of a passport, model or batch series,
+	// oldest first; a series without one is Active since its issue.
 	Status(ctx context.Context, series passport.ID) ([]StatusChange, error)
 
 	// StatusList returns, for the status list with this number, the current
-	// state of every slot that is not Active.
+	// state of every slot that is not Active, by slot % StatusListSize.
 	StatusList(ctx context.Context, list int) (map[int]State, error)
 
 	// ReserveSlots takes n consecutive status slots out of circulation for
@@ -114,8 +119,8 @@ type Store interface {
 	// revoked and expired ones included.
 	Grants(ctx context.Context, org passport.OrgID) ([]Grant, error)
 
-	// Reads yields the restricted reads of org's data, newest first, at most
-	// limit.
+	// Reads returns the restricted reads of org's data, the last recorded first,
+	// at most limit.
 	Reads(ctx context.Context, org passport.OrgID, limit int) ([]Read, error)
 
 	// Release returns to whom the passport was released, or ErrNotFound.
@@ -130,6 +135,10 @@ type Store interface {
 	// Close waits for commits under way and releases the database.
 	Close() error
 }
+
+// StatusListSize is how many slots one status list holds: slot / StatusListSize
+// is its number.
+const StatusListSize = 1 << 17
 
 // Change is what happened, all of it in one transaction.
 type Change struct {
@@ -194,7 +203,7 @@ type Filter struct {
 	GTIN   string      // 14 digits
 	Lot    string      // with GTIN: the batch of that name
 	After  passport.ID // series to start behind
-	Limit  int         // 0 is no limit
+	Limit  int         // of records, 0 is no limit; with After, page only with Newest
 	Newest bool        // only the newest version of each series
 }
 

@@ -256,15 +256,11 @@ func (s *Store) Status(ctx context.Context, series passport.ID) ([]registry.Stat
 	return history, nil
 }
 
-// listSlots is the length of a status list: list n holds the slots from
-// n*listSlots.
-const listSlots = 131072
-
 // StatusList implements registry.Store. The keys are slots counted from the
 // list's first.
 func (s *Store) StatusList(ctx context.Context, list int) (map[int]registry.State, error) {
 	states := make(map[int]registry.State)
-	first := int64(list) * listSlots
+	first := int64(list) * registry.StatusListSize
 	err := s.reader.each(ctx, func(from row) error {
 		var slot int64
 		var state registry.State
@@ -274,7 +270,7 @@ func (s *Store) StatusList(ctx context.Context, list int) (map[int]registry.Stat
 	}, `SELECT slot, to_state FROM passport_status AS now
 		WHERE slot >= ? AND slot < ? AND to_state <> 'active' AND NOT EXISTS
 			(SELECT 1 FROM passport_status AS later WHERE later.series_id = now.series_id AND later.seq = now.seq + 1)`,
-		first, first+listSlots)
+		first, first+registry.StatusListSize)
 	if err != nil {
 		return nil, fmt.Errorf("read status list %d: %w", list, err)
 	}

@@ -31,7 +31,10 @@ func (r *run) signature() CheckResult {
 		return unknown("signature.noKey", "The key cannot be looked up, because the issuer is not in the trusted list.")
 	}
 	key, known := issuer.Key(r.token.KeyID())
-	if !known {
+	switch {
+	case !known && r.trustIsOlder():
+		return unknown("signature.staleTrust", "The signing key is not in the trusted list, which is older than the record.")
+	case !known:
 		return CheckResult{Outcome: Fail, Code: "signature.unknownKey", Detail: "The signing key is not one the issuer published."}
 	}
 	verified, err := r.token.Verify(key.Key())
@@ -53,7 +56,10 @@ func (r *run) admitted() CheckResult {
 		return unknown("issuer.noTrust", "There is no list of trusted issuers to look in.")
 	}
 	issuer, known := r.trust.Issuer(r.token.Issuer())
-	if !known {
+	switch {
+	case !known && r.trustIsOlder():
+		return unknown("issuer.staleTrust", "The issuer is not in the trusted list, which is older than the record.")
+	case !known:
 		return CheckResult{Outcome: Fail, Code: "issuer.unknown", Detail: "The issuer is not admitted by the registry."}
 	}
 	if r.verified == nil {
@@ -70,6 +76,12 @@ func (r *run) admitted() CheckResult {
 		return CheckResult{Outcome: Fail, Code: "issuer.keyNotInUse", Detail: "The signing key was not in use on " + day(signed) + "."}
 	}
 	return ok("issuer.ok", fmt.Sprintf("Signed by %s, admitted by the registry, on %s.", issuer.Name, day(signed)))
+}
+
+// trustIsOlder reports whether the trusted list was made before the record says
+// it was issued. Such a list cannot know a new issuer or key.
+func (r *run) trustIsOlder() bool {
+	return !r.trust.IssuedAt.IsZero() && r.trust.IssuedAt.Before(r.token.IssuedAt())
 }
 
 // open makes what was signed available to the remaining checks and the caller.

@@ -8,8 +8,9 @@
 //
 // A failure of form, signature, issuer, environment, schema, pins or
 // disclosures is "notGenuine". Otherwise the status decides: "revoked",
-// "suspended", or "couldNotCheck" when no current status list could be read or
-// when nobody is trusted at all. What remains is "genuine": signed by an
+// "suspended", or "couldNotCheck" when no current status list could be read,
+// when nobody is trusted at all, or when the trusted list is older than the
+// record and does not know its key. What remains is "genuine": signed by an
 // admitted organisation with a key in use at that time, and in force. The log
 // check changes no verdict, and neither does a pinned record that was not
 // supplied: both answer unknown and say so.

@@ -403,7 +403,20 @@ func TestIssuerMustHaveCountedWhenItSigned(t *testing.T) {
 		})
 	}
 	w := newWorld(t)
+	w.trust.Issuers[0].Keys[0] = w.public(issuerKey, w.issuer.Public(), issuedAt.Add(900*time.Millisecond), time.Time{})
+	w.want(w.check(), Genuine, Issuer, OK, "issuer.ok")
 	w.want(w.judge(w.present(0), issuedAt.Add(-time.Hour)), NotGenuine, Issuer, Fail, "issuer.future")
+}
+
+func TestOldTrustListCannotTellOfNewIssuersAndKeys(t *testing.T) {
+	w := newWorld(t)
+	w.trust.IssuedAt = issuedAt.Add(-time.Hour)
+	w.trust.Issuers[0].Keys = nil
+	w.want(w.check(), CouldNotCheck, Signature, Unknown, "signature.staleTrust")
+	w.trust.Issuers[0].DID = "did:web:other.example"
+	w.want(w.check(), CouldNotCheck, Issuer, Unknown, "issuer.staleTrust")
+	w.trust.IssuedAt = issuedAt
+	w.want(w.check(), NotGenuine, Issuer, Fail, "issuer.unknown")
 }
 
 func TestDemoIsNeverTakenForReal(t *testing.T) {

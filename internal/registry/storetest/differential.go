@@ -69,7 +69,7 @@ type differential struct {
 var texts = []string{"a", "A", "a ", "ä", "a\u0308", "😀", "%"}
 
 func begin(rt *rapid.T, ctx context.Context, store registry.Store, number uint32) *differential {
-	d := &differential{ctx: ctx, store: store, model: newModel(), samples: NewSamples(number), clock: epoch, slots: int64(number) * listSlots}
+	d := &differential{ctx: ctx, store: store, model: newModel(), samples: NewSamples(number), clock: epoch, slots: int64(number) * registry.StatusListSize}
 	for _, name := range []string{"x", "y", "z-0"} {
 		d.orgs = append(d.orgs, passport.OrgID(fmt.Sprintf("h%d-%s", number, name)))
 	}
@@ -316,7 +316,7 @@ func (d *differential) agreeOnTheRest(rt *rapid.T) {
 		return s.Record(d.ctx, registry.Query{Key: key})
 	})
 	compare(rt, "status list", d, func(s registry.Store) (map[int]registry.State, error) {
-		return s.StatusList(d.ctx, int(d.slots/listSlots))
+		return s.StatusList(d.ctx, int(d.slots/registry.StatusListSize))
 	})
 	compare(rt, "organisations", d, func(s registry.Store) ([]registry.Organisation, error) {
 		all, err := s.Organisations(d.ctx)

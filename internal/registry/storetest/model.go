@@ -412,10 +412,6 @@ func (m *model) Status(ctx context.Context, series passport.ID) ([]registry.Stat
 	return slices.Clone(m.status[series]), nil
 }
 
-// listSlots is the length of a status list: list n holds the slots from
-// n*listSlots.
-const listSlots = 131072
-
 func (m *model) StatusList(ctx context.Context, list int) (map[int]registry.State, error) {
 	unlock, err := m.lock(ctx)
 	if err != nil {
@@ -425,8 +421,8 @@ func (m *model) StatusList(ctx context.Context, list int) (map[int]registry.Stat
 	states := make(map[int]registry.State)
 	for series, history := range m.status {
 		slot := history[len(history)-1].Slot
-		if state := m.state(series); state != registry.Active && slot/listSlots == int64(list) {
-			states[int(slot%listSlots)] = state
+		if state := m.state(series); state != registry.Active && slot/registry.StatusListSize == int64(list) {
+			states[int(slot%registry.StatusListSize)] = state
 		}
 	}
 	return states, nil
