@@ -68,6 +68,8 @@ var mayImport = map[string][]string{
 	"internal/registry/storetest": {
 		"internal/registry", "internal/passport", "internal/access", "internal/tlog", "internal/pgtest", "internal/strictjson/hostile",
 	},
+	"internal/bench":              {},
+	"internal/bench/binary":       {},
 	"internal/pgtest":             {"internal/postgres"},
 	"internal/strictjson/hostile": {},
 
@@ -81,7 +83,9 @@ const everything = "*"
 
 // testOnly packages import testing or exist for tests. Only test files and
 // each other may import them, so they are never linked into the binary.
-var testOnly = []string{"internal/registry/storetest", "internal/pgtest", "internal/strictjson/hostile"}
+var testOnly = []string{
+	"internal/registry/storetest", "internal/pgtest", "internal/strictjson/hostile", "internal/bench", "internal/bench/binary",
+}
 
 // core packages have no side effects: what they answer depends on nothing but
 // their arguments, so that any past decision can be replayed.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/provolt/provolt/internal/carrier"
 	"github.com/provolt/provolt/internal/config"
@@ -48,8 +50,43 @@ func (d *demoCommand) Run(env environment) error {
 	if err != nil {
 		return err
 	}
-	ready := func() error { return d.announce(env, h, serve.DataDir, show) }
-	return errors.Join(serve.serve(env, h, log, ready), h.Close())
+	stop := func() {}
+	ready := func() error {
+		if err := d.announce(env, h, serve.DataDir, show); err != nil {
+			return err
+		}
+		stop = d.renew(env, h, serve.DataDir, show)
+		return nil
+	}
+	served := serve.serve(env, h, log, ready)
+	stop()
+	return errors.Join(served, h.Close())
+}
+
+// renewTokens is how often demo.json gets fresh tokens, before the old ones end.
+const renewTokens = identity.MaxLifetime / 2
+
+// renew keeps the tokens in demo.json good for as long as the demo runs. The
+// function it returns waits until nothing is written any more.
+func (d *demoCommand) renew(env environment, h *house, dir string, show demo.Showcase) (stop func()) {
+	ctx, cancel := context.WithCancel(env.ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(renewTokens)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if err := writeShowcase(env, h, dir, &show); err != nil {
+					env.note("provolt: %v", err)
+				}
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
 }
 
 // settings picks directory, address and base URL: on loopback, or on the
@@ -101,51 +138,70 @@ func (d *demoCommand) reset(dir string) error {
 	return nil
 }
 
-// furnish opens the demo registry, making and filling it on the first run. A
-// first run that was interrupted has no demo.json and starts over.
+// furnish opens the demo registry, making and filling it on the first run.
 func (d *demoCommand) furnish(env environment, s *serveCommand, baseURL string) (*house, demo.Showcase, error) {
 	var show demo.Showcase
 	raw, err := os.ReadFile(filepath.Join(s.DataDir, demoFile))
-	if err == nil {
-		if err := json.Unmarshal(raw, &show); err != nil {
-			return nil, show, fmt.Errorf("read %s (try --reset): %w", demoFile, err)
+	if errors.Is(err, os.ErrNotExist) {
+		if err = d.make(env, s.place, baseURL); err == nil {
+			raw, err = os.ReadFile(filepath.Join(s.DataDir, demoFile))
 		}
-		h, err := s.open(env, quiet())
-		if err == nil && h.BaseURL() != baseURL {
-			return nil, show, errors.Join(fmt.Errorf("this demo was made for %s: use that port, another --data-dir, or --reset", h.BaseURL()), h.Close())
-		}
-		return h, show, err
 	}
-	if err := removeUnfinished(s.place); err != nil {
+	if err != nil {
 		return nil, show, err
 	}
-	instance := registry.Instance{BaseURL: baseURL, Environment: config.Demo, CreatedAt: env.now().UTC()}
-	if err := s.initialise(env, instance, "Provolt demo registry", "DE"); err != nil {
-		return nil, show, err
+	if err := json.Unmarshal(raw, &show); err != nil {
+		return nil, show, fmt.Errorf("read %s (try --reset): %w", demoFile, err)
 	}
 	h, err := s.open(env, quiet())
-	if err != nil {
-		return nil, show, err
+	if err == nil && h.BaseURL() != baseURL {
+		return nil, show, errors.Join(fmt.Errorf("this demo was made for %s: use that port, another --data-dir, or --reset", h.BaseURL()), h.Close())
 	}
-	show, err = demo.Furnish(env.ctx, h.Registry, root)
-	if err != nil {
-		return nil, show, errors.Join(err, h.Close())
-	}
-	return h, show, nil
+	return h, show, err
 }
 
-// removeUnfinished clears what an interrupted first run left behind. It
-// touches only files of a demo: a directory that was initialised by provolt
-// init says production in its database and is refused.
-func removeUnfinished(p place) error {
-	if _, err := os.Stat(p.databasePath()); errors.Is(err, os.ErrNotExist) {
-		return nil
+// make fills a directory beside the one asked for and renames it when it is
+// whole, so that an interrupted first run leaves nothing in the way.
+func (d *demoCommand) make(env environment, at place, baseURL string) error {
+	if _, err := os.Stat(at.DataDir); err == nil {
+		return fmt.Errorf("%s exists and holds no demo: choose another --data-dir", at.DataDir)
 	}
-	return fmt.Errorf("%s holds a database but no %s: choose another --data-dir, or remove the directory if its demo was interrupted", p.DataDir, demoFile)
+	env.say("Making demo data in %s …", at.DataDir)
+	unfinished := place{DataDir: at.DataDir + ".unfinished"}
+	if err := os.RemoveAll(unfinished.DataDir); err != nil {
+		return fmt.Errorf("make the demo: %w", err)
+	}
+	instance := registry.Instance{BaseURL: baseURL, Environment: config.Demo, CreatedAt: env.now().UTC()}
+	if err := unfinished.initialise(env, instance, "Provolt demo registry", "DE"); err != nil {
+		return err
+	}
+	err := unfinished.with(env, func(h *house) error {
+		show, err := demo.Furnish(env.ctx, h.Registry, root)
+		if err != nil {
+			return err
+		}
+		return writeShowcase(env, h, unfinished.DataDir, &show)
+	})
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(unfinished.DataDir, at.DataDir); err != nil {
+		return fmt.Errorf("make the demo: %w", err)
+	}
+	return nil
 }
 
 // announce writes demo.json with fresh tokens and tells where to look.
 func (d *demoCommand) announce(env environment, h *house, dir string, show demo.Showcase) error {
+	if err := writeShowcase(env, h, dir, &show); err != nil {
+		return err
+	}
+	d.print(env, show, filepath.Join(dir, demoFile))
+	return nil
+}
+
+// writeShowcase signs a token for every person and replaces demo.json.
+func writeShowcase(env environment, h *house, dir string, show *demo.Showcase) error {
 	issuer, err := h.tokenIssuer(env)
 	if err != nil {
 		return err
@@ -159,15 +215,17 @@ func (d *demoCommand) announce(env environment, h *house, dir string, show demo.
 	if err != nil {
 		return fmt.Errorf("write %s: %w", demoFile, err)
 	}
-	path := filepath.Join(dir, demoFile)
-	if err := os.WriteFile(path, append(raw, '\n'), 0o600); err != nil {
+	unfinished := filepath.Join(dir, demoFile+".new")
+	if err := os.WriteFile(unfinished, append(raw, '\n'), 0o600); err != nil {
 		return fmt.Errorf("write %s: %w", demoFile, err)
 	}
-	d.print(env, h, show, path)
+	if err := os.Rename(unfinished, filepath.Join(dir, demoFile)); err != nil {
+		return fmt.Errorf("write %s: %w", demoFile, err)
+	}
 	return nil
 }
 
-func (d *demoCommand) print(env environment, h *house, show demo.Showcase, path string) {
+func (d *demoCommand) print(env environment, show demo.Showcase, path string) {
 	env.say("provolt %s · battery passport registry · demo data, keys are throw-away\n", version)
 	for _, p := range show.Passports {
 		env.say("  %-20s %s\n  %-20s %s", p.Shows, p.DigitalLink, "", p.Description)
@@ -185,5 +243,4 @@ func (d *demoCommand) print(env environment, h *house, show demo.Showcase, path 
 		env.say("\n%s", code.Terminal())
 	}
 	env.say("Scan it, or open %s\nprovolt verify %s\nCtrl-C stops; provolt demo --reset starts over.", show.Passports[0].DigitalLink, show.Passports[0].DigitalLink)
-	_ = h
 }

@@ -1,19 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"time"
 
 	"github.com/provolt/provolt/internal/client"
-	"github.com/provolt/provolt/internal/passport"
+	"github.com/provolt/provolt/internal/config"
 	"github.com/provolt/provolt/internal/registry"
 )
 
 type doctorCommand struct {
 	place
 	Server string `help:"Also ask the running server at this address." env:"PROVOLT_DOCTOR_SERVER" placeholder:"URL"`
+	Quick  bool   `help:"Ask the running server and nothing else; for health checks." env:"PROVOLT_DOCTOR_QUICK"`
 	Output string `short:"o" enum:"table,json" default:"table" help:"table or json."`
 }
 
@@ -26,16 +28,7 @@ type finding struct {
 
 // Run looks at everything, and fails if anything is wrong.
 func (c *doctorCommand) Run(env environment) error {
-	findings := []finding{c.directory()}
-	h, err := c.open(env, quiet())
-	findings = append(findings, judge("registry", "initialised, database at this release's version, keys readable", err))
-	if err == nil {
-		findings = append(findings, c.examine(env, h)...)
-		findings = append(findings, judge("close", "database closed cleanly", h.Close()))
-	}
-	if c.Server != "" {
-		findings = append(findings, c.ask(env))
-	}
+	findings := c.look(env)
 	rows := [][]string{{"CHECK", "", "DETAIL"}}
 	sick := false
 	for _, f := range findings {
@@ -52,6 +45,25 @@ func (c *doctorCommand) Run(env environment) error {
 		return exit{1}
 	}
 	return nil
+}
+
+// look gathers the findings: of the place, unless it is to be quick, and of the
+// server, if there is one to ask.
+func (c *doctorCommand) look(env environment) []finding {
+	var findings []finding
+	if !c.Quick {
+		findings = append(findings, c.directory())
+		h, err := c.open(env, quiet())
+		findings = append(findings, judge("registry", "initialised, database at this release's version, keys readable", err))
+		if err == nil {
+			findings = append(findings, c.examine(env, h)...)
+			findings = append(findings, judge("close", "database closed cleanly", h.Close()))
+		}
+	}
+	if c.Server != "" || c.Quick {
+		findings = append(findings, c.ask(env))
+	}
+	return findings
 }
 
 func judge(check, healthy string, err error) finding {
@@ -79,12 +91,26 @@ func (c *doctorCommand) examine(env environment, h *house) []finding {
 	out = append(out, c.keyFindings(env, h)...)
 	pending, err := h.PendingLeaves(env.ctx)
 	out = append(out, judge("public log", fmt.Sprintf("%d entries wait for the log", pending), err))
-	newest, err := newestRecord(env.ctx, h)
-	clock := judge("clock", "not behind the newest record", err)
-	if err == nil && newest.After(env.now().Add(time.Minute)) {
-		clock = finding{"clock", false, fmt.Sprintf("this machine says %s, but a record was issued at %s", env.now().UTC().Format(time.RFC3339), newest.Format(time.RFC3339))}
+	return append(out, c.clock(env, h))
+}
+
+// clock compares this machine's with the last time an organisation was
+// admitted or a key published. A clock that lags behind would back-date.
+func (c *doctorCommand) clock(env environment, h *house) finding {
+	orgs, err := h.Organisations(env.ctx)
+	if err != nil {
+		return judge("clock", "", err)
 	}
-	return append(out, clock)
+	last := h.Instance().CreatedAt
+	for _, org := range orgs {
+		if org.AdmittedAt.After(last) {
+			last = org.AdmittedAt
+		}
+	}
+	if now := env.now().UTC(); last.After(now.Add(time.Minute)) {
+		return finding{"clock", false, fmt.Sprintf("this machine says %s, but an organisation was admitted at %s", now.Format(time.RFC3339), last.Format(time.RFC3339))}
+	}
+	return finding{"clock", true, "not behind what the registry recorded"}
 }
 
 // keyFindings asks whether every organisation that signs has a key in use.
@@ -104,23 +130,11 @@ func (c *doctorCommand) keyFindings(env environment, h *house) []finding {
 	return out
 }
 
-func newestRecord(ctx context.Context, h *house) (time.Time, error) {
-	var newest time.Time
-	for rec, err := range h.store.Records(ctx, registry.Filter{Type: passport.Model}) {
-		if err != nil {
-			return time.Time{}, err
-		}
-		if rec.IssuedAt.After(newest) {
-			newest = rec.IssuedAt
-		}
-	}
-	return newest, nil
-}
-
 // ask calls the readiness of a running server.
 func (c *doctorCommand) ask(env environment) finding {
 	ctx, cancel := context.WithTimeout(env.ctx, 5*time.Second)
 	defer cancel()
-	_, err := client.New(c.Server).Get(ctx, c.Server+"/readyz", "application/json")
-	return judge("server", c.Server+" is ready", err)
+	server := cmp.Or(c.Server, config.DefaultBaseURL)
+	_, err := client.New(server).Get(ctx, server+"/readyz", "application/json")
+	return judge("server", server+" is ready", err)
 }

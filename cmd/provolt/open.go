@@ -70,9 +70,8 @@ func (p place) keys(production bool) (*keyring.Keyring, error) {
 // house is an open registry with the keys it signs with.
 type house struct {
 	*registry.Registry
-	keys  *keyring.Keyring
-	cat   *catalogue.Catalogue
-	store registry.Store
+	keys *keyring.Keyring
+	cat  *catalogue.Catalogue
 }
 
 // open opens an initialised registry.
@@ -110,7 +109,7 @@ func (p place) furnish(env environment, store registry.Store, log *slog.Logger) 
 	reg, err := registry.Open(env.ctx, registry.Options{
 		Store: store, Keys: keys, Catalogue: cat, Validator: validator, Now: env.now, Random: env.random, Log: log,
 	})
-	return &house{reg, keys, cat, store}, err
+	return &house{reg, keys, cat}, err
 }
 
 // quiet is the log of a command that talks to a terminal.

@@ -100,14 +100,15 @@ func shared(t testing.TB) *Server {
 func create(t testing.TB, server, template string) string {
 	t.Helper()
 	name := "test_" + strings.ToLower(rand.Text()[:16])
-	execute(t, server, "CREATE DATABASE "+name+" TEMPLATE "+template)
+	// Copying files is two to three times faster than logging their pages.
+	execute(t, server, "CREATE DATABASE "+name+" TEMPLATE "+template+" STRATEGY file_copy")
 	t.Cleanup(func() { execute(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
 	return name
 }
 
 func migrate(t testing.TB, database string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := postgres.Migrate(ctx, database); err != nil {
 		t.Fatal(err)
@@ -117,13 +118,13 @@ func migrate(t testing.TB, database string) {
 // execute runs a statement made of names that this package chose.
 func execute(t testing.TB, server, statement string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience) // also at the test's end
 	defer cancel()
 	conn, err := pgx.Connect(ctx, server)
 	if err != nil {
 		t.Fatal(fmt.Errorf("connect to the test server: %w", err))
 	}
-	defer conn.Close(ctx) //nolint:errcheck // the statement's own error counts
+	defer conn.Close(ctx)
 	if _, err := conn.Exec(ctx, statement); err != nil {
 		t.Fatal(fmt.Errorf("%s: %w", statement, err))
 	}

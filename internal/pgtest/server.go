@@ -72,6 +72,10 @@ func (s *Server) URLFor(role, database string) string {
 	return (&url.URL{Scheme: "postgres", Path: "/" + database, RawQuery: q.Encode()}).String()
 }
 
+// Dir returns the directory that holds everything of the server; it is gone
+// when the server is.
+func (s *Server) Dir() string { return s.dir }
+
 // Crash ends the server at once, without a checkpoint, as a power cut would
 // end it; clients are cut off.
 func (s *Server) Crash(t testing.TB) {

@@ -35,8 +35,7 @@ const (
 // sqlState returns the SQLSTATE the server answered with, or "" if err did
 // not come from the server.
 func sqlState(err error) string {
-	var said *pgconn.PgError
-	if errors.As(err, &said) {
+	if said, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return said.Code
 	}
 	return ""
@@ -72,9 +71,9 @@ func unanswered(err error) bool {
 // disconnected reports whether err is the network's or the caller's patience
 // running out: the server may or may not have done what it was asked.
 func disconnected(err error) bool {
-	var refused *pgconn.ConnectError
-	var network net.Error
-	return errors.Is(err, errAgain) || errors.As(err, &refused) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
+	_, refused := errors.AsType[*pgconn.ConnectError](err)
+	_, network := errors.AsType[net.Error](err)
+	return refused || network || errors.Is(err, errAgain) || pgconn.SafeToRetry(err) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
@@ -31,18 +31,18 @@ const migrationLock int64 = 0x70726f766f6c74 // "provolt"
 //
 // Connect directly, not through a pooler: the lock belongs to the session.
 func Migrate(ctx context.Context, url string) error {
-	config, err := pgx.ParseConfig(url)
+	config, err := pgxpool.ParseConfig(url) // which also knows the settings of Open's pool
 	if err != nil {
 		return fmt.Errorf("migrate database: %w", err)
 	}
-	db := stdlib.OpenDB(*config)
-	defer db.Close() //nolint:errcheck // nothing is pending on it
+	db := stdlib.OpenDB(*config.ConnConfig)
+	defer db.Close()
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("migrate database: %w", classify(err))
 	}
 	// Closing the session gives the lock back, whatever happened before.
-	defer conn.Close() //nolint:errcheck // see above
+	defer conn.Close()
 	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", migrationLock); err != nil {
 		return fmt.Errorf("lock database for migration: %w", classify(err))
 	}

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -64,7 +65,8 @@ var ErrUnsafeRole = errors.New("role is not bound by row level security")
 // of Options.Role, which every connection assumes. A role that is a superuser,
 // may bypass row level security or belongs to the owner of the tables is
 // ErrUnsafeRole; a database of another version is migrations.ErrNotMigrated or
-// migrations.ErrNewerSchema.
+// migrations.ErrNewerSchema. A pooler in between must pass on the settings of
+// a connection's first message.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	config, err := configure(url, o)
 	if err != nil {
@@ -113,25 +115,51 @@ func configure(url string, o Options) (*pgxpool.Config, error) {
 	}
 	// Settings of the connection's first message: no connection exists that
 	// lacks one of them, and RESET ROLE does not get back to the login.
-	for name, value := range map[string]string{
+	maps.Copy(config.ConnConfig.RuntimeParams, map[string]string{
 		"role":                                o.Role,
+		"application_name":                    "provolt",
 		"statement_timeout":                   milliseconds(timeout(o)),
 		"idle_in_transaction_session_timeout": milliseconds(abandoned),
-	} {
-		config.ConnConfig.RuntimeParams[name] = value
-	}
+	})
 	return config, nil
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // check refuses to serve past the second wall, from a database whose tables
-// this release does not know, or from one that would lose what it acknowledged.
+// this release does not know, or from one that would not keep what it took.
 func (s *Store) check(ctx context.Context) error {
+	if err := s.checkRole(ctx); err != nil {
+		return err
+	}
+	var version int64
+	if err := s.row(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`, nil, &version); err != nil {
+		return fmt.Errorf("read database version: %w", err)
+	}
+	if err := migrations.Check(version, migrations.Postgres()); err != nil {
+		return err
+	}
+	var synchronous, encoding string
+	err := s.row(ctx, `SELECT current_setting('synchronous_commit'), current_setting('server_encoding')`, nil, &synchronous, &encoding)
+	switch {
+	case err != nil:
+		return fmt.Errorf("read database settings: %w", err)
+	case synchronous == "off":
+		return errors.New("synchronous_commit is off: a commit would not be durable")
+	case encoding != "UTF8":
+		return fmt.Errorf("database has encoding %s, needs UTF8", encoding)
+	}
+	return nil
+}
+
+func (s *Store) checkRole(ctx context.Context) error {
 	var role string
-	var super, bypass, durable bool
-	err := s.row(ctx, `SELECT rolname, rolsuper, rolbypassrls, current_setting('synchronous_commit') <> 'off'
-		FROM pg_roles WHERE rolname = current_user`, nil, &role, &super, &bypass, &durable)
+	var super, bypass, migrated, owner bool
+	err := s.row(ctx, `SELECT rolname, rolsuper, rolbypassrls,
+			to_regclass('goose_db_version') IS NOT NULL,
+			EXISTS (SELECT FROM pg_class WHERE (oid = to_regclass('goose_db_version') OR relrowsecurity)
+				AND pg_has_role(current_user, relowner, 'MEMBER'))
+		FROM pg_roles WHERE rolname = current_user`, nil, &role, &super, &bypass, &migrated, &owner)
 	switch {
 	case err != nil:
 		return fmt.Errorf("read serving role: %w", err)
@@ -139,26 +167,12 @@ func (s *Store) check(ctx context.Context) error {
 		return fmt.Errorf("%w: %s is a superuser", ErrUnsafeRole, role)
 	case bypass:
 		return fmt.Errorf("%w: %s has BYPASSRLS", ErrUnsafeRole, role)
-	case !durable:
-		return errors.New("synchronous_commit is off: commits would not be durable")
-	}
-	var migrated, owner bool
-	err = s.row(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL,
-		coalesce(bool_or(pg_has_role(current_user, relowner, 'MEMBER')), false)
-		FROM pg_class WHERE oid = to_regclass('goose_db_version') OR relrowsecurity`, nil, &migrated, &owner)
-	switch {
-	case err != nil:
-		return fmt.Errorf("read owner of the tables: %w", err)
-	case !migrated:
-		return migrations.ErrNotMigrated
 	case owner:
 		return fmt.Errorf("%w: %s owns the tables", ErrUnsafeRole, role)
+	case !migrated:
+		return migrations.ErrNotMigrated
 	}
-	var version int64
-	if err := s.row(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`, nil, &version); err != nil {
-		return fmt.Errorf("read database version: %w", err)
-	}
-	return migrations.Check(version, migrations.Postgres())
+	return nil
 }
 
 // Ping implements registry.Store: it writes a row anew, which a standby or a

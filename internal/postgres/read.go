@@ -46,7 +46,7 @@ func collectOnce[T any](ctx context.Context, s *Store, as []passport.OrgID, sql 
 		found, err = gatherAs(ctx, conn, as, sql, args, scan)
 	}
 	if err != nil {
-		s.recover(ctx, conn)
+		s.mend(ctx, conn)
 	}
 	return found, err
 }
@@ -68,7 +68,7 @@ func gatherAs[T any](ctx context.Context, conn *pgxpool.Conn, as []passport.OrgI
 	batch.Queue(sql, args...)
 	batch.Queue(`COMMIT`)
 	results := conn.SendBatch(ctx, batch)
-	defer results.Close() //nolint:errcheck // Close is called for its error below; again it does nothing
+	defer results.Close() // below for its error; again it does nothing
 	for range 2 {
 		if _, err := results.Exec(); err != nil {
 			return nil, err
@@ -210,21 +210,17 @@ func (s *Store) Status(ctx context.Context, series passport.ID) ([]registry.Stat
 	return history, nil
 }
 
-// listSlots is the length of a status list: list n holds the slots from
-// n*listSlots.
-const listSlots = 131072
-
 // StatusList implements registry.Store; slots count from the first of the list.
 func (s *Store) StatusList(ctx context.Context, list int) (map[int]registry.State, error) {
 	type entry struct {
 		slot  int64
 		state registry.State
 	}
-	first := int64(list) * listSlots
+	first := int64(list) * registry.StatusListSize
 	entries, err := collect(ctx, s, nil, `SELECT slot, to_state FROM passport_status AS now
 		WHERE slot >= $1 AND slot < $2 AND to_state <> 'active' AND NOT EXISTS
 			(SELECT FROM passport_status AS later WHERE later.series_id = now.series_id AND later.seq = now.seq + 1)`,
-		[]any{first, first + listSlots}, func(row pgx.Row) (e entry, err error) {
+		[]any{first, first + registry.StatusListSize}, func(row pgx.Row) (e entry, err error) {
 			err = row.Scan(&e.slot, (*string)(&e.state))
 			return e, err
 		})

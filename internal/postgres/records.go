@@ -96,7 +96,7 @@ func (s *Store) snapshot(ctx context.Context) (*pgxpool.Conn, error) {
 		if _, err = conn.Exec(ctx, `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`); err == nil {
 			return conn, nil
 		}
-		s.recover(ctx, conn)
+		s.mend(ctx, conn)
 		conn.Release()
 		if !repeatable(err) || !pause(ctx, try) {
 			return nil, err
@@ -108,7 +108,7 @@ func (s *Store) snapshot(ctx context.Context) (*pgxpool.Conn, error) {
 func (s *Store) end(ctx context.Context, conn *pgxpool.Conn) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.patience)
 	defer cancel()
-	s.recover(ctx, conn)
+	s.mend(ctx, conn)
 }
 
 // recordsQuery selects at most limit records behind last, if there is one.

@@ -164,7 +164,7 @@ func (r *Registry) commit(ctx context.Context, c Change) (Committed, error) {
 	}
 	if c.Status != nil {
 		r.generation(c.Status.Series).Add(1)
-		r.lists.forget(int(c.Status.Slot / credential.ListSize))
+		r.lists.forget(int(c.Status.Slot / StatusListSize))
 	}
 	return done, err
 }

@@ -165,7 +165,7 @@ func (r *Registry) signList(ctx context.Context, key listKey, now time.Time) ([]
 	}
 	list.Issuer = credential.Party{DID: operator.DID, Name: operator.Name}
 	for offset, state := range states {
-		_, index := credential.StatusIndex(r.statusSecret, int64(key.number)*credential.ListSize+int64(offset))
+		_, index := credential.StatusIndex(r.statusSecret, int64(key.number)*StatusListSize+int64(offset))
 		list.Statuses[index] = statusOf(state)
 	}
 	algorithm := ES256
