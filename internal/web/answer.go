@@ -79,7 +79,7 @@ type pageLanguage struct {
 }
 
 func (p *Pages) frame(r request, title string) frame {
-	f := frame{Lang: r.l.code(), Title: title, CSS: p.css.path, Home: r.link("/"), Chosen: r.chosen, Demo: p.demo()}
+	f := frame{Lang: r.l.code(), Title: title, CSS: p.css.path, Home: r.link("/"), Chosen: r.chosen, Demo: p.reg.Instance().Environment != "production"}
 	for _, l := range p.languages.locales {
 		f.Languages = append(f.Languages, pageLanguage{
 			Lang: l.code(), Name: l.t("language.own"), Href: inLanguage(r.Request, l), Here: l == r.l,
@@ -87,8 +87,6 @@ func (p *Pages) frame(r request, title string) frame {
 	}
 	return f
 }
-
-func (p *Pages) demo() bool { return p.reg != nil && p.reg.Instance().Environment == "demo" }
 
 // inLanguage returns the address of the page in another language.
 func inLanguage(r *http.Request, l *locale) string {
@@ -110,6 +108,7 @@ func (p *Pages) render(r request, status int, name string, model any) error {
 	h := r.Writer.Header()
 	h.Set("Content-Language", r.l.code())
 	h.Set("Cache-Control", "no-cache")
+	h.Add("Vary", "Accept-Language")
 	return send(r, status, "text/html; charset=utf-8", page.Bytes(), nil)
 }
 
@@ -122,7 +121,7 @@ func send(r request, status int, contentType string, plain, packed []byte) error
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Type", contentType)
-	h.Add("Vary", "Accept-Encoding, Accept-Language")
+	h.Add("Vary", "Accept-Encoding")
 	body := plain
 	if acceptsGzip(r.Request) {
 		if packed == nil {

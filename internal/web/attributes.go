@@ -26,24 +26,48 @@ type row struct {
 // elsewhere are attributes that say nothing beside another block or row.
 var elsewhere = []string{"originSummary", "batch.batchId", "carbonFootprintUnit"}
 
-// sections lists every public attribute by section, in catalogue order. Rows
-// beneath another row are part of its value. Restricted rows never appear here
-// even if the view holds them: the page is public.
+// chapter is a section of the catalogue with the public rows a page lists.
+type chapter struct {
+	name string
+	rows []catalogue.Attribute
+}
+
+// chapters sorts the public rows by section, in catalogue order. Rows beneath
+// another public row are part of its value. Restricted rows never appear,
+// whatever a view holds: the page is public.
+func chapters(cat *catalogue.Catalogue) []chapter {
+	var out []chapter
+	for _, name := range cat.Sections() {
+		c := chapter{name: name}
+		for _, a := range cat.Attributes() {
+			if a.Section == name && a.Tier == passport.Public && !a.Served() && !slices.Contains(elsewhere, a.ID) && !nested(cat, a) {
+				c.rows = append(c.rows, a)
+			}
+		}
+		if len(c.rows) > 0 {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func nested(cat *catalogue.Catalogue, a catalogue.Attribute) bool {
+	return slices.ContainsFunc(cat.Of(a.Record), func(b catalogue.Attribute) bool {
+		return b.Tier == passport.Public && a.In(b)
+	})
+}
+
+// sections lists every public attribute by section.
 func (s scan) sections() []section {
 	triggers := catalogue.TriggersOf(s.model())
-	placed := digText(s.f.View.Item.Record, "placedOnMarketOn")
+	placed := digText(s.item(), "placedOnMarketOn")
 	var out []section
-	for _, name := range s.cat.Sections() {
-		sec := section{ID: name, Name: s.l.t("section." + name)}
-		for _, a := range s.cat.Attributes() {
-			if a.Section != name || a.Tier != passport.Public || a.Served() || slices.Contains(elsewhere, a.ID) || s.nested(a) {
-				continue
-			}
+	for _, c := range s.chapters {
+		sec := section{ID: c.name, Name: s.l.t("section." + c.name)}
+		for _, a := range c.rows {
 			sec.add(s, a, a.On(a.Duty(triggers), placed))
 		}
-		if len(sec.Rows)+len(sec.NotProvided)+len(sec.NotApplicable) > 0 {
-			out = append(out, sec)
-		}
+		out = append(out, sec)
 	}
 	return out
 }
@@ -63,13 +87,6 @@ func (sec *section) add(s scan, a catalogue.Attribute, need catalogue.Need) {
 	default:
 		sec.NotProvided = append(sec.NotProvided, name)
 	}
-}
-
-// nested reports whether a is part of the value of another public row.
-func (s scan) nested(a catalogue.Attribute) bool {
-	return slices.ContainsFunc(s.cat.Of(a.Record), func(b catalogue.Attribute) bool {
-		return b.Tier == passport.Public && a.In(b)
-	})
 }
 
 // declared returns what the records say of a, if they mention it. A null is
@@ -116,6 +133,8 @@ func (s scan) part(t passport.RecordType) *registry.Part {
 		return s.f.View.Batch
 	case passport.Item:
 		return &s.f.View.Item
+	case passport.Condition:
+		return s.f.View.Condition
 	}
 	return nil
 }

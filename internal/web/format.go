@@ -13,7 +13,7 @@ const (
 	minus   = "\u2212"
 )
 
-// number writes a JSON number in the language's digits grouping and decimal
+// number writes a JSON number in the language's grouping and decimal
 // sign. It works on the number's text: what was declared is what is shown,
 // with every digit and without rounding.
 func (l *locale) number(n json.Number) string {
@@ -36,8 +36,8 @@ func (l *locale) number(n json.Number) string {
 // integer writes n in the language's grouping.
 func (l *locale) integer(n int) string { return l.number(json.Number(strconv.Itoa(n))) }
 
-// group sets the grouping sign between thousands, from five digits on where
-// the language asks for it (2027 is easier to read than 2,027 in neither).
+// group sets the grouping sign between thousands from five digits on, so that a
+// year stays in one piece.
 func (l *locale) group(digits string) string {
 	if len(digits) < 5 {
 		return digits

@@ -29,7 +29,7 @@ func (p *Pages) passport(r request) error {
 	if err != nil {
 		return fmt.Errorf("passport page %s: %w", id, err)
 	}
-	s := scan{l: r.l, cat: p.Catalogue, f: f, link: r.link}
+	s := scan{l: r.l, cat: p.Catalogue, chapters: p.chapters, f: f, link: r.link}
 	fr := p.frame(r, "")
 	fr.Demo = f.View.Environment != "production"
 	return p.render(r, http.StatusOK, "passport", s.page(fr))

@@ -265,6 +265,13 @@ func (p *Pages) resolve(ctx context.Context, s sought) (id passport.ID, known bo
 // photo reads the code on a photo. The photo is decoded in memory and
 // forgotten.
 func (p *Pages) photo(r request) error {
+	select {
+	case p.uploads <- struct{}{}:
+		defer func() { <-p.uploads }()
+	default:
+		p.Problem(r.Context, http.StatusServiceUnavailable, "photos.busy")
+		return nil
+	}
 	image, err := uploaded(r)
 	var large *http.MaxBytesError
 	switch {

@@ -144,6 +144,19 @@ func TestAPhotoLeadsToThePassportOrIsExplained(t *testing.T) {
 	stays(t, w.do(http.MethodPost, "/look-up", strings.NewReader("x")), 422, "No photo arrived")
 }
 
+func TestTooManyPhotosAtOnceAreToldToComeAgain(t *testing.T) {
+	w := newWorld(t)
+	for range maxUploads {
+		w.pages.uploads <- struct{}{}
+	}
+	a := w.upload(t, "photo", blank(t))
+	if a.Code != http.StatusServiceUnavailable || a.Header().Get("Retry-After") == "" {
+		t.Errorf("status %d, Retry-After %q", a.Code, a.Header().Get("Retry-After"))
+	}
+	<-w.pages.uploads
+	stays(t, w.upload(t, "photo", blank(t)), 422, "No code found on the photo")
+}
+
 func blank(t *testing.T) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -151,8 +164,29 @@ func blank(t *testing.T) []byte {
 	return out.Bytes()
 }
 
+func TestHostileTextInTheFormIsEchoedAsText(t *testing.T) {
+	w := newWorld(t)
+	for _, text := range attacks {
+		for _, target := range []string{query("link", text), query("gtin", text, "serial", text), query("gtin", "09506000134376", "serial", text)} {
+			a := w.get(target)
+			if a.Code >= 500 {
+				t.Errorf("%.60q: status %d", target, a.Code)
+			}
+			if a.body != "" {
+				sound(t, a.body)
+			}
+		}
+		if a := w.get("/not-registered/01/09506000134376/21/" + url.PathEscape(text)); a.Code >= 500 {
+			t.Errorf("%.60q: status %d", text, a.Code)
+		}
+		if a := w.get("/p/" + url.PathEscape(text)); a.Code != http.StatusNotFound && a.Code != http.StatusMovedPermanently {
+			t.Errorf("%.60q: status %d", text, a.Code)
+		}
+	}
+}
+
 func FuzzACodeIsUnderstoodOrRefused(f *testing.F) {
-	for _, text := range append(hostile, "(01)09506000134376(21)A", "010950600013437621A", base+"/p/x", "urn:uuid:0192f5a0-7c31-7b62-9d1e-5a1b6d0f7a11", "https://id.example/8004/095060001") {
+	for _, text := range append(attacks, "(01)09506000134376(21)A", "010950600013437621A", base+"/p/x", "urn:uuid:0192f5a0-7c31-7b62-9d1e-5a1b6d0f7a11", "https://id.example/8004/095060001") {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

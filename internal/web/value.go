@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/provolt/provolt/internal/catalogue"
@@ -15,14 +14,16 @@ import (
 // value is one declared thing as a page shows it: a text, a link, a list or
 // named fields. All text in it is untrusted and escaped by the template.
 type value struct {
-	Kind   string // "text", "link", "list", "fields", "unknown", "notApplicable", "missing"
-	Text   string
-	Lang   string // language of Text where it is not the page's
-	Href   string // https:, http: or mailto: only
-	Note   string // beside a link: host, media type, language
-	Digest string // SHA-256 of the linked document, hexadecimal
-	Items  []value
-	Fields []field
+	Kind    string // "text", "link", "list", "table", "fields", "unknown", "notApplicable", "missing"
+	Text    string
+	Lang    string // language of Text where it is not the page's
+	Href    string // https:, http: or mailto: only
+	Note    string // beside a link: host, media type, language
+	Digest  string // SHA-256 of the linked document, hexadecimal
+	Items   []value
+	Columns []string
+	Rows    [][]string
+	Fields  []field
 }
 
 // field is a named value within another.
@@ -124,7 +125,22 @@ func webLink(s string) value {
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil {
 		return value{Kind: "text", Text: s}
 	}
-	return value{Kind: "link", Text: u.Host, Href: s}
+	return value{Kind: "link", Text: shortAddress(u), Href: s}
+}
+
+// shortAddress shows the host, which says whom one visits, and the last part
+// of the path, which tells documents apart.
+func shortAddress(u *url.URL) string {
+	const most = 40 // characters
+	path := strings.Trim(u.EscapedPath(), "/")
+	last := path[strings.LastIndex(path, "/")+1:]
+	switch {
+	case last == "" || len(last) > most:
+		return u.Host
+	case last == path:
+		return u.Host + "/" + last
+	}
+	return u.Host + "/…/" + last
 }
 
 func (r values) list(name, unit string, list []any, depth int) value {
@@ -138,7 +154,54 @@ func (r values) list(name, unit string, list []any, depth int) value {
 	for _, v := range list {
 		out.Items = append(out.Items, r.of(name, unit, v, depth+1))
 	}
+	if line, ok := oneLine(out.Items); ok {
+		return value{Kind: "text", Text: line}
+	}
+	if t, ok := table(out.Items); ok {
+		return t
+	}
 	return out
+}
+
+// table lines up objects of a few short members each: shares, power points.
+func table(items []value) (value, bool) {
+	const most = 3 // columns a phone has room for
+	t := value{Kind: "table"}
+	for _, v := range items {
+		for _, f := range v.Fields {
+			if f.Value.Kind != "text" || len(f.Value.Text) > 30 {
+				return value{}, false
+			}
+			if !slices.Contains(t.Columns, f.Name) {
+				t.Columns = append(t.Columns, f.Name)
+			}
+		}
+	}
+	if len(items) < 2 || len(t.Columns) < 2 || len(t.Columns) > most {
+		return value{}, false
+	}
+	for _, v := range items {
+		cells := make([]string, len(t.Columns))
+		for _, f := range v.Fields {
+			cells[slices.Index(t.Columns, f.Name)] = f.Value.Text
+		}
+		t.Rows = append(t.Rows, cells)
+	}
+	return t, true
+}
+
+// oneLine joins short texts: fire classes, identifiers, tools.
+func oneLine(items []value) (string, bool) {
+	var words []string
+	length := 0
+	for _, v := range items {
+		length += len(v.Text)
+		if v.Kind != "text" || v.Lang != "" || length > 90 {
+			return "", false
+		}
+		words = append(words, v.Text)
+	}
+	return strings.Join(words, ", "), true
 }
 
 // multilingual picks from [{lang, value}] the text in the page's language,
@@ -293,8 +356,17 @@ func unitOf(name, around string) string {
 		return around // of CO2 equivalent, which the name does not say
 	}
 	for _, u := range []struct{ end, unit string }{
-		{"Pct", "%"}, {"Kg", "kg"}, {"Kwh", "kWh"}, {"Ah", "Ah"}, {"Ohm", "ohm"}, {"Mm", "mm"}, {"tempC", "degC"}, {"watts", "W"},
-		{"year", ""}, {"Year", ""}, {"count", ""},
+		{"Pct", "%"},
+		{"Kg", "kg"},
+		{"Kwh", "kWh"},
+		{"Ah", "Ah"},
+		{"Ohm", "ohm"},
+		{"Mm", "mm"},
+		{"tempC", "degC"},
+		{"watts", "W"},
+		{"year", ""},
+		{"Year", ""},
+		{"count", ""},
 	} {
 		if strings.HasSuffix(name, u.end) {
 			return u.unit
@@ -348,10 +420,4 @@ func digList(v any, path ...string) []any {
 	found, _ := dig(v, path...)
 	list, _ := found.([]any)
 	return list
-}
-
-// parseInstant reads an RFC 3339 time of a record.
-func parseInstant(s string) (time.Time, bool) {
-	at, err := time.Parse(time.RFC3339, s)
-	return at, err == nil
 }

@@ -37,8 +37,10 @@ type Pages struct {
 	Options
 	reg       *registry.Registry
 	languages languages
+	chapters  []chapter
 	templates map[string]*template.Template // by language
 	css       asset
+	uploads   chan struct{} // one token for each photo in memory
 	decoding  chan struct{} // one token for each photo being decoded
 }
 
@@ -55,27 +57,26 @@ var templateFiles embed.FS
 //go:embed assets/provolt.css
 var styleSheet []byte
 
-// decoders bounds how many photos are decoded at once: each may take 100 MB
-// and a second of one core.
-const decoders = 2
+// Bounds on the photos of strangers: how many are in memory at once (12 MB
+// each), and how many are decoded at once (up to 300 MB and some seconds of one
+// core each). The first one too many is told to come again.
+const (
+	maxUploads  = 8
+	maxDecoding = 2
+)
 
 // New returns the pages of a registry. An error means the build is broken.
 func New(reg *registry.Registry, o Options) (*Pages, error) {
 	if reg == nil || o.Catalogue == nil || o.Now == nil || o.Log == nil {
 		return nil, errors.New("web: registry, catalogue, clock and log are required")
 	}
-	return newPages(reg, o)
-}
-
-// newPages does without a registry, for pages that ask it nothing.
-func newPages(reg *registry.Registry, o Options) (*Pages, error) {
 	locales, err := loadLocales()
 	if err != nil {
 		return nil, err
 	}
 	p := &Pages{
-		Options: o, reg: reg, languages: newLanguages(locales), templates: map[string]*template.Template{},
-		decoding: make(chan struct{}, decoders),
+		Options: o, reg: reg, languages: newLanguages(locales), chapters: chapters(o.Catalogue), templates: map[string]*template.Template{},
+		uploads: make(chan struct{}, maxUploads), decoding: make(chan struct{}, maxDecoding),
 	}
 	for _, l := range locales {
 		if p.templates[l.code()], err = parseTemplates(l); err != nil {

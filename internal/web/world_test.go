@@ -42,7 +42,10 @@ var start = time.Date(2027, 4, 1, 14, 2, 0, 0, time.UTC)
 
 const base = "http://localhost:8080"
 
-func newWorld(t testing.TB) *world { return newWorldAt(t, base) }
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	return newWorldAt(t, base)
+}
 
 func newWorldAt(t testing.TB, baseURL string) *world {
 	t.Helper()
@@ -136,7 +139,7 @@ type answer struct {
 
 func (w *world) do(method, target string, body io.Reader, header ...string) answer {
 	w.t.Helper()
-	req := httptest.NewRequest(method, target, body)
+	req := httptest.NewRequestWithContext(context.Background(), method, target, body)
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
@@ -151,9 +154,9 @@ func (w *world) get(target string, header ...string) answer {
 }
 
 // page fetches a page that must be there.
-func (w *world) page(target string, header ...string) string {
+func (w *world) page(target string) string {
 	w.t.Helper()
-	a := w.get(target, header...)
+	a := w.get(target)
 	if a.Code != http.StatusOK {
 		w.t.Fatalf("GET %s: status %d: %s", target, a.Code, a.body)
 	}
@@ -223,4 +226,12 @@ func photoOf(t testing.TB, text string) []byte {
 	t.Helper()
 	code := need(carrier.QR(text, carrier.Quartile))(t)
 	return code.PNG(8)
+}
+
+// inLang asks for a page in one language.
+func inLang(path, lang string) string {
+	if strings.Contains(path, "?") {
+		return path + "&lang=" + lang
+	}
+	return path + "?lang=" + lang
 }
