@@ -11,6 +11,8 @@ BIN      := $(CURDIR)/.bin
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LINT     := 2.15.0
 FUZZTIME ?= 10s
+# For make bench: -quick rehearses, -only PATTERN measures some figures.
+BENCHFLAGS ?=
 TOOL     := go tool -modfile=tools/go.mod
 
 # Packages whose functions are pure or shared between goroutines.
@@ -92,7 +94,7 @@ check: ## Have a quick look: format, vet, staticcheck
 lint: $(BIN)/golangci-lint ## Check style and find faults
 	@$(call formatted)
 	$(BIN)/golangci-lint run --timeout 15m
-	@unused=$$($(TOOL) deadcode -test -tags browser,interop ./...); \
+	@unused=$$($(TOOL) deadcode -test -tags browser,interop,bench ./...); \
 	if [ -n "$$unused" ]; then echo "Reached by nothing:"; echo "$$unused"; exit 1; fi
 
 # Not in tools/go.mod: its 200 modules would decide our tools' versions.
@@ -115,10 +117,8 @@ fuzz: ## Run every fuzz target for FUZZTIME (10s)
 	done
 
 .PHONY: bench
-bench: postgres ## Run the benchmarks and summarise them
-	@mkdir -p $(BIN)
-	go test -run '^$$' -bench . -benchmem -timeout 60m ./... | tee $(BIN)/bench.txt
-	$(TOOL) benchstat $(BIN)/bench.txt
+bench: postgres ## Compare with the plainest programs that do the same, on a quiet machine: BENCHMARKS.md
+	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchmarks$$' ./internal/bench -args $(BENCHFLAGS)
 
 .PHONY: image
 image: ## Build the container image provolt:VERSION

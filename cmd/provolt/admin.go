@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -43,6 +42,10 @@ func (c *initCommand) Run(env environment) error {
 }
 
 func (p place) initialise(env environment, instance registry.Instance, name, country string) error {
+	keys, err := p.keys(instance.Environment == config.Production)
+	if err != nil {
+		return err
+	}
 	if err := p.migrate(env.ctx); err != nil {
 		return err
 	}
@@ -51,9 +54,8 @@ func (p place) initialise(env environment, instance registry.Instance, name, cou
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	keys, err := p.keys(instance.Environment == config.Production)
-	if err != nil {
-		return err
+	if known, err := store.Instance(env.ctx); err == nil {
+		return fmt.Errorf("there is a registry here already, for %s: its base URL is fixed", known.BaseURL)
 	}
 	return registry.Init(env.ctx, store, keys, instance, name, country)
 }
@@ -154,7 +156,7 @@ type orgBindCommand struct {
 // Run binds the issuer.
 func (c *orgBindCommand) Run(env environment) error {
 	if c.Issuer != "" {
-		if _, err := config.ParseOIDCIssuer(c.Issuer + ",org=" + c.Org); err != nil {
+		if err := config.CheckIssuerURL(c.Issuer); err != nil {
 			return err
 		}
 	}
@@ -162,7 +164,11 @@ func (c *orgBindCommand) Run(env environment) error {
 		if err := h.BindIssuer(env.ctx, root, passport.OrgID(c.Org), c.Issuer); err != nil {
 			return reasoned(err)
 		}
-		env.say("Tokens of %s now speak for %s.", c.Issuer, c.Org)
+		if c.Issuer == "" {
+			env.say("No identity provider speaks for %s any more.", c.Org)
+		} else {
+			env.say("Tokens of %s now speak for %s.", c.Issuer, c.Org)
+		}
 		return nil
 	})
 }
@@ -204,7 +210,7 @@ func (c *keysListCommand) Run(env environment) error {
 type keysRotateCommand struct {
 	place
 	Org       string        `arg:"" help:"Short name of the organisation; registry for the registry's own."`
-	In        time.Duration `help:"How long it is published before it signs." default:"168h"`
+	In        time.Duration `help:"How long it is published before it signs, 0 to 90 days." default:"168h"`
 	Algorithm string        `enum:"ES256,Ed25519" default:"ES256" help:"ES256, or Ed25519 for the registry's proofs."`
 }
 
@@ -285,7 +291,7 @@ func (c *tokenCommand) Run(env environment) error {
 type suspendCommand struct {
 	place
 	Passport string `arg:"" help:"Id of the passport."`
-	Reason   string `help:"Reason code." required:"" placeholder:"CODE"`
+	Reason   string `help:"Reason code: safetyInquiry, formalNonCompliance, dataDisputed, cloneSuspected, keyCompromise or operatorRequest." required:"" placeholder:"CODE"`
 }
 
 // Run suspends the passport.
@@ -296,7 +302,7 @@ func (c *suspendCommand) Run(env environment) error {
 type unsuspendCommand struct {
 	place
 	Passport string `arg:"" help:"Id of the passport."`
-	Reason   string `help:"Why it is lifted." default:"resolved" placeholder:"CODE"`
+	Reason   string `help:"Why it is lifted: resolved, issuedInError or operatorRequest." default:"resolved" placeholder:"CODE"`
 }
 
 // Run lifts the suspension.
@@ -322,10 +328,7 @@ func (p place) setState(env environment, text string, to registry.State, reason 
 type versionCommand struct{}
 
 // Run prints the version.
-func (versionCommand) Run(env environment) error {
+func (versionCommand) Run(env environment) error { //nolint:unparam // every command may fail
 	env.say("provolt %s %s", version, revision())
 	return nil
 }
-
-// dataDirMode is checked by the doctor: keys lie below it.
-const dataDirMode os.FileMode = 0o077

@@ -38,7 +38,7 @@ func (d *demoCommand) Run(env environment) error {
 		return err
 	}
 	if d.Reset {
-		if err := d.reset(serve.DataDir); err != nil {
+		if err := d.reset(env, serve.place); err != nil {
 			return err
 		}
 	}
@@ -127,13 +127,27 @@ func lanAddress() (string, error) {
 	return "", errors.New("this machine has no address in a local network")
 }
 
-// reset removes a demo directory and nothing else.
-func (d *demoCommand) reset(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, demoFile)); errors.Is(err, os.ErrNotExist) {
+// reset removes what a demo made in its directory: never anything else, and
+// nothing at all unless its database says that it is a demo's.
+func (d *demoCommand) reset(env environment, at place) error {
+	if _, err := os.Stat(filepath.Join(at.DataDir, demoFile)); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("reset the demo: %w", err)
+	store, err := at.store(env.ctx)
+	if err != nil {
+		return fmt.Errorf("--reset: %s holds no demo: %w", at.DataDir, err)
+	}
+	instance, err := store.Instance(env.ctx)
+	if err = errors.Join(err, store.Close()); err != nil || instance.Environment != config.Demo {
+		return fmt.Errorf("--reset: %s holds no demo", at.DataDir)
+	}
+	for _, name := range []string{demoFile, "keys", "provolt.db", "provolt.db-wal", "provolt.db-shm", "provolt.db.migrating"} {
+		if err := os.RemoveAll(filepath.Join(at.DataDir, name)); err != nil {
+			return fmt.Errorf("--reset: %w", err)
+		}
+	}
+	if err := os.Remove(at.DataDir); err != nil {
+		return fmt.Errorf("--reset: the directory holds more than a demo: %w", err)
 	}
 	return nil
 }
@@ -242,5 +256,6 @@ func (d *demoCommand) print(env environment, show demo.Showcase, path string) {
 	if code, err := carrier.QR(show.Passports[0].DigitalLink, carrier.Medium); err == nil {
 		env.say("\n%s", code.Terminal())
 	}
-	env.say("Scan it, or open %s\nprovolt verify %s\nCtrl-C stops; provolt demo --reset starts over.", show.Passports[0].DigitalLink, show.Passports[0].DigitalLink)
+	env.say("Scan it, or open %s\n%s verify %s\nCtrl-C stops; %s demo --reset starts over.",
+		show.Passports[0].DigitalLink, env.name, show.Passports[0].DigitalLink, env.name)
 }

@@ -79,7 +79,7 @@ func (c *doctorCommand) directory() finding {
 	if err != nil {
 		return finding{"data directory", false, err.Error()}
 	}
-	if info.Mode()&dataDirMode != 0 {
+	if info.Mode()&othersMay != 0 {
 		return finding{"data directory", false, fmt.Sprintf("%s has mode %04o: others may read it; chmod 700", c.DataDir, info.Mode().Perm())}
 	}
 	return finding{"data directory", true, c.DataDir + " is readable by its owner only"}
@@ -95,7 +95,7 @@ func (c *doctorCommand) examine(env environment, h *house) []finding {
 }
 
 // clock compares this machine's with the last time an organisation was
-// admitted or a key published. A clock that lags behind would back-date.
+// admitted. A clock that lags behind would back-date what it signs.
 func (c *doctorCommand) clock(env environment, h *house) finding {
 	orgs, err := h.Organisations(env.ctx)
 	if err != nil {

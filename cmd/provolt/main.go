@@ -30,7 +30,7 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(tuneMemory)
 	}
-	env := environment{ctx: ctx, in: os.Stdin, out: os.Stdout, err: os.Stderr, now: time.Now, random: rand.Reader}
+	env := environment{ctx: ctx, in: os.Stdin, out: os.Stdout, err: os.Stderr, now: time.Now, random: rand.Reader, name: os.Args[0]}
 	os.Exit(run(env, os.Args[1:])) //nolint:gocritic // stop has nothing left to do
 }
 
@@ -42,6 +42,7 @@ type environment struct {
 	err    io.Writer
 	now    func() time.Time
 	random io.Reader
+	name   string // how this program was called
 }
 
 // say writes a line to standard output. A closed pipe ends nothing.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -35,12 +34,30 @@ func (p place) passphrase() ([]byte, error) {
 	if p.PassphraseFile == "" {
 		return nil, nil
 	}
+	info, err := os.Stat(p.PassphraseFile)
+	if err != nil {
+		return nil, fmt.Errorf("read passphrase: %w", err)
+	}
+	if info.Mode()&othersMay != 0 {
+		return nil, fmt.Errorf("%s has mode %04o: it opens every key, so its owner alone may read it; chmod 600", p.PassphraseFile, info.Mode().Perm())
+	}
 	raw, err := os.ReadFile(p.PassphraseFile)
 	if err != nil {
 		return nil, fmt.Errorf("read passphrase: %w", err)
 	}
-	return bytes.TrimRight(raw, "\r\n"), nil
+	passphrase := bytes.TrimRight(raw, "\r\n")
+	if len(passphrase) < minPassphrase {
+		return nil, fmt.Errorf("the passphrase in %s has %d bytes, at least %d are needed", p.PassphraseFile, len(passphrase), minPassphrase)
+	}
+	return passphrase, nil
 }
+
+const (
+	minPassphrase = 12
+
+	// othersMay are the permissions nobody but the owner of a secret may have.
+	othersMay os.FileMode = 0o077
+)
 
 func (p place) migrate(ctx context.Context) error {
 	if p.DatabaseURL != "" {
@@ -113,7 +130,7 @@ func (p place) furnish(env environment, store registry.Store, log *slog.Logger) 
 }
 
 // quiet is the log of a command that talks to a terminal.
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // root is who acts in the operator's own commands: whoever can read the key
 // directory is the operator.

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -110,15 +111,24 @@ func (c *checkout) shell(script []string) {
 	if len(script) == 0 {
 		return
 	}
-	cmd := exec.CommandContext(c.t.Context(), "bash", "-euo", "pipefail", "-c", strings.Join(script, "\n")) //nolint:gosec // the README's own commands
-	cmd.Dir = c.dir
+	cmd := exec.CommandContext(c.t.Context(), "bash", "-euo", "pipefail", "-c", strings.Join(script, "\n"))
+	cmd.Dir, cmd.Env = c.dir, bareEnvironment()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		c.t.Fatalf("%s\n%v\n%s", strings.Join(script, "\n"), err, out)
 	}
+	if strings.Contains(script[0], "provolt verify") && !bytes.Contains(out, []byte("GENUINE · in force")) {
+		c.t.Errorf("%s\ndid not find the passport genuine:\n%s", script[0], out)
+	}
 	if bytes.Contains(out, []byte("/problems/")) {
 		c.t.Errorf("%s\nanswered a problem:\n%s", strings.Join(script, "\n"), out)
 	}
+}
+
+// bareEnvironment is this process's without what would point a registry
+// elsewhere.
+func bareEnvironment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PROVOLT_") })
 }
 
 // start runs a server in the background and waits until it answers.
@@ -126,8 +136,8 @@ func (c *checkout) start(line, ready string) {
 	c.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	words := strings.Fields(line)
-	cmd := exec.CommandContext(ctx, filepath.Join(c.dir, words[0]), words[1:]...) //nolint:gosec // the README's own commands
-	cmd.Dir = c.dir
+	cmd := exec.CommandContext(ctx, filepath.Join(c.dir, words[0]), words[1:]...)
+	cmd.Dir, cmd.Env = c.dir, bareEnvironment()
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said

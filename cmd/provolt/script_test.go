@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +25,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", RequireExplicitExec: true, Setup: setUp,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await, "value": value, "mode": mode},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await, "await-exit": awaitExit, "value": value, "mode": mode},
 	})
 }
 
@@ -64,7 +67,7 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 
 func answers(url string) error {
 	for range 300 {
-		resp, err := http.Get(url) //nolint:gosec,noctx // a test's own server
+		resp, err := http.Get(url) //nolint:noctx // a test's own server
 		if err == nil {
 			_ = resp.Body.Close()
 			return nil
@@ -72,6 +75,24 @@ func answers(url string) error {
 		time.Sleep(100 * time.Millisecond)
 	}
 	return fmt.Errorf("%s does not answer", url)
+}
+
+// await-exit CODE COMMAND … repeats a command until it ends with the code: what
+// one process writes, another may see two seconds later.
+func awaitExit(ts *testscript.TestScript, _ bool, args []string) {
+	last := ""
+	for range 50 {
+		err := ts.Exec(args[1], args[2:]...)
+		last = "0"
+		if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+			last = strconv.Itoa(failed.ExitCode())
+		}
+		if last == args[0] {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	ts.Fatalf("%v ended with %s, want %s", args[1:], last, args[0])
 }
 
 // value NAME PREFIX puts the first word of stdout or a file that begins with

@@ -167,6 +167,10 @@ func (s *serveCommand) engine(env environment, h *house, c config.Config, log *s
 			LookUps: s.LookUpRate, LookUpsBurst: int(3 * s.LookUpRate), Requests: s.RequestRate, RequestsBurst: int(4 * s.RequestRate),
 		},
 	}
+	o.Providers = map[passport.OrgID]string{}
+	for _, i := range c.OIDCIssuers {
+		o.Providers[passport.OrgID(i.Org)] = i.Issuer
+	}
 	if issuer != nil {
 		o.BuiltInIssuer = c.BaseURL
 		o.Enrol = func(m registry.Member, at time.Time) (string, error) {

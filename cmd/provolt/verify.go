@@ -2,22 +2,25 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/provolt/provolt/internal/client"
+	"github.com/provolt/provolt/internal/config"
 	"github.com/provolt/provolt/internal/registry"
 	"github.com/provolt/provolt/internal/verify"
 )
 
 type verifyCommand struct {
 	Target   string `arg:"" help:"A file with a token (- for standard input), or a link to a passport." placeholder:"FILE|URL"`
-	Registry string `help:"The registry to trust for a file; a link is checked against the registry it leads to." env:"PROVOLT_REGISTRY" default:"http://localhost:8080" placeholder:"URL"`
+	Registry string `help:"The registry whose word counts. For a link the default is the registry it leads to; for a file, the demo." env:"PROVOLT_REGISTRY" placeholder:"URL"`
 	Output   string `short:"o" enum:"table,json" default:"table" help:"table or json."`
 }
 
@@ -37,7 +40,7 @@ func (c *verifyCommand) Run(env environment) error {
 		return exit{verify.CouldNotCheck.ExitCode()}
 	}
 	result := verify.Check(token, peer.Evidence(env.ctx, token, trust, at), trust, at)
-	if err := c.print(env, base, result); err != nil {
+	if err := c.print(env, base, trust, result); err != nil {
 		return err
 	}
 	if code := result.Verdict.ExitCode(); code != 0 {
@@ -46,21 +49,43 @@ func (c *verifyCommand) Run(env environment) error {
 	return nil
 }
 
+// errNoToken means that there is nothing to judge: no evidence for or against.
+var errNoToken = errors.New("holds no token")
+
 // fetch gets the token, and the registry whose word counts.
 func (c *verifyCommand) fetch(env environment) (base string, token []byte, err error) {
-	if !strings.HasPrefix(c.Target, "http://") && !strings.HasPrefix(c.Target, "https://") {
+	base = strings.TrimSuffix(c.Registry, "/")
+	link, isLink := linkOf(c.Target)
+	if !isLink {
 		token, err = readInput(env, c.Target)
-		return strings.TrimSuffix(c.Registry, "/"), bytes.TrimSpace(token), err
+		base = cmp.Or(base, config.DefaultBaseURL)
+	} else {
+		base = cmp.Or(base, link.Scheme+"://"+link.Host)
+		token, err = client.New(link.Scheme+"://"+link.Host).Get(env.ctx, link.String(), tokenType)
 	}
-	if base, err = client.BaseOf(c.Target); err != nil {
-		return "", nil, err
+	token = bytes.TrimSpace(token)
+	if err == nil && bytes.Count(token, []byte(".")) < 2 {
+		err = fmt.Errorf("%s %w", c.Target, errNoToken)
 	}
-	link := c.Target
-	if id, ok := strings.CutPrefix(link, base+"/p/"); ok {
-		link = base + "/v1/passports/" + id
+	return base, token, err
+}
+
+const tokenType = "application/vc+sd-jwt"
+
+// linkOf reads a link as a scanner gives it, capitals and trailing slash
+// included, and turns the address of a page into that of its passport.
+func linkOf(target string) (*url.URL, bool) {
+	link, err := url.Parse(target)
+	if err != nil || link.Host == "" || link.Scheme != "http" && link.Scheme != "https" {
+		return nil, false
 	}
-	token, err = client.New(base).Get(env.ctx, link, "application/vc+sd-jwt")
-	return base, bytes.TrimSpace(token), err
+	link.Host = strings.ToLower(link.Host)
+	link.Path = strings.TrimSuffix(link.Path, "/")
+	if id, ok := strings.CutPrefix(link.Path, "/p/"); ok {
+		link.Path = "/v1/passports/" + id
+	}
+	link.RawPath = ""
+	return link, true
 }
 
 const maxInput = 2 << 20
@@ -69,7 +94,7 @@ func readInput(env environment, name string) ([]byte, error) {
 	if name == "-" {
 		return io.ReadAll(io.LimitReader(env.in, maxInput))
 	}
-	f, err := os.Open(name)
+	f, err := os.Open(name) //nolint:gosec // the file the user names
 	if err != nil {
 		return nil, fmt.Errorf("open: %w", err)
 	}
@@ -88,11 +113,22 @@ var headlines = map[verify.Verdict]string{
 
 var marks = map[verify.Outcome]string{verify.OK: "ok", verify.Fail: "FAIL", verify.Unknown: "unknown"}
 
-func (c *verifyCommand) print(env environment, base string, r verify.Result) error {
-	rows := [][]string{{headlines[r.Verdict]}}
-	if r.Issuer.Name != "" {
-		rows = append(rows, []string{fmt.Sprintf("signed by %s, recognised by %s, checked %s", r.Issuer.Name, base, r.CheckedAt.Format(time.RFC3339))})
+// print leads with the verdict. It never lets a demo pass for the real thing,
+// and always names the registry that vouches.
+func (c *verifyCommand) print(env environment, base string, trust verify.Trust, r verify.Result) error {
+	headline := headlines[r.Verdict]
+	if len(r.Remarks) > 0 {
+		headline += fmt.Sprintf(", with remarks: could not check %v", r.Remarks)
 	}
+	if trust.Environment == config.Demo {
+		headline = "TEST, not a real passport · " + headline
+	}
+	rows := [][]string{{headline}}
+	vouched := fmt.Sprintf("recognised by %s, checked %s", base, r.CheckedAt.Format(time.RFC3339))
+	if r.Issuer.Name != "" {
+		vouched = fmt.Sprintf("signed by %s, ", r.Issuer.Name) + vouched
+	}
+	rows = append(rows, []string{vouched})
 	for _, check := range r.Checks {
 		rows = append(rows, []string{"  " + string(check.Name), marks[check.Outcome], check.Detail})
 	}

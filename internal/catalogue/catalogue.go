@@ -20,6 +20,9 @@
 //   - A duty whose act fixes the vocabulary and is not adopted (awaitsAct: the
 //     carbon footprint performance class) never refuses a record. Its absence
 //     is a warning; null is an answer, with a reason beside it.
+//   - A row whose duty or date nobody could confirm in the law (confidence
+//     "unconfirmed") never refuses a record either: its absence is a warning
+//     that says so, also after the date.
 //   - Carbon footprint: owed now by EV and industrial batteries, by LMT from
 //     2028-08-18, by batteries with exclusively external storage from 2030-08-18.
 //   - Recycled content: from 2028-08-18, LMT from 2033-08-18, never for exclusively
@@ -124,8 +127,8 @@ type Attribute struct {
 	Requirement    string            `json:"requirement"`
 	DINClause      string            `json:"dinClause,omitempty"` // of DIN DKE SPEC 99100:2025-02
 	LonglistNo     string            `json:"longlistNo,omitempty"`
-	Source         string            `json:"source"` // longlist, din, regulation, registry
-	Confidence     string            `json:"confidence"`
+	Source         string            `json:"source"`     // longlist, din, regulation, registry
+	Confidence     string            `json:"confidence"` // seen in the law, unconfirmed, or own to this registry
 	Note           string            `json:"note,omitempty"`
 
 	Need      map[Category]Need   `json:"need"`
@@ -142,6 +145,10 @@ type Attribute struct {
 
 // Restricted reports whether reading the attribute needs a grant.
 func (a Attribute) Restricted() bool { return a.Tier != passport.Public }
+
+// Unconfirmed reports whether the duty or its date was recalled and not seen in
+// the law. Nothing may be refused for want of such an attribute.
+func (a Attribute) Unconfirmed() bool { return a.Confidence == "unconfirmed" }
 
 // Served reports whether the row is no member of a record: the registry
 // serves it beside the record or derives it.

@@ -259,6 +259,20 @@ func TestLaterDutiesBeginOnTheirDay(t *testing.T) {
 	}
 }
 
+func TestWhatIsRecalledIsUnconfirmed(t *testing.T) {
+	cat := load(t)
+	for id, want := range map[string]bool{"recycledSharePostConsumerNickel": true, "carbonFootprintPerformanceClass": true, "batteryMass": false, "modelId": false} {
+		if a, ok := cat.Attribute(id); !ok || a.Unconfirmed() != want {
+			t.Errorf("%s: there %v, unconfirmed %v", id, ok, a.Unconfirmed())
+		}
+	}
+	for _, a := range cat.Attributes() {
+		if !slices.Contains([]string{"seen", "unconfirmed", "own"}, a.Confidence) {
+			t.Errorf("%s has the confidence %q", a.ID, a.Confidence)
+		}
+	}
+}
+
 // What is decided while something is unknown stays decided when it becomes
 // known: unknown is never a guess.
 func TestKnowingMoreNeverOverturnsADuty(t *testing.T) {
@@ -294,10 +308,14 @@ func TestTriggersAreReadFromTheModel(t *testing.T) {
 		want  catalogue.Triggers
 	}{
 		{"nothing is known without a model", nil, catalogue.Triggers{}},
-		{"an EV is neither stationary nor of external storage", model(map[string]any{"batteryCategory": "ev", "rechargeable": true}),
-			catalogue.Triggers{Category: "ev", Rechargeable: catalogue.True, ExternalStorageOnly: catalogue.False, StationaryBESS: catalogue.False}},
-		{"a trigger of the wrong type is unknown", model(map[string]any{"batteryCategory": "industrial", "hasBms": "yes", "stationaryBess": true}),
-			catalogue.Triggers{Category: "industrial", StationaryBESS: catalogue.True}},
+		{
+			"an EV is neither stationary nor of external storage", model(map[string]any{"batteryCategory": "ev", "rechargeable": true}),
+			catalogue.Triggers{Category: "ev", Rechargeable: catalogue.True, ExternalStorageOnly: catalogue.False, StationaryBESS: catalogue.False},
+		},
+		{
+			"a trigger of the wrong type is unknown", model(map[string]any{"batteryCategory": "industrial", "hasBms": "yes", "stationaryBess": true}),
+			catalogue.Triggers{Category: "industrial", StationaryBESS: catalogue.True},
+		},
 	} {
 		if diff := cmp.Diff(tt.want, catalogue.TriggersOf(tt.model)); diff != "" {
 			t.Errorf("%s: %s", tt.claim, diff)

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -26,8 +25,9 @@ type Client struct {
 	HTTP  *http.Client
 }
 
-// maxAnswer is the most that is read of any answer.
-const maxAnswer = 4 << 20
+// maxAnswer is the most that is read of any answer: a trust bundle, with room. A
+// longer one is none, since half a list would be a wrong one.
+const maxAnswer = credential.MaxBundle + 1<<20
 
 // ErrUnreachable means that the registry gave no usable answer.
 var ErrUnreachable = errors.New("registry gave no answer")
@@ -35,37 +35,38 @@ var ErrUnreachable = errors.New("registry gave no answer")
 // New returns a client of the registry at base.
 func New(base string) *Client {
 	c := &Client{Base: strings.TrimSuffix(base, "/")}
-	c.HTTP = &http.Client{Timeout: 20 * time.Second, CheckRedirect: func(req *http.Request, via []*http.Request) error {
-		if len(via) > 5 || req.URL.Host != via[0].URL.Host {
-			return fmt.Errorf("redirected to %s: %w", req.URL.Host, ErrUnreachable)
-		}
-		return nil
-	}}
+	c.HTTP = &http.Client{Timeout: 20 * time.Second, CheckRedirect: stayAt}
 	return c
 }
 
-// BaseOf is the registry that a link to a passport names: its scheme and host.
-func BaseOf(link string) (string, error) {
-	u, err := url.Parse(link)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", fmt.Errorf("%.80q is no http or https address", link)
+// stayAt follows redirects within the host that was asked, and never from
+// https to http: an access token and the caller's trust are meant for it alone.
+func stayAt(req *http.Request, via []*http.Request) error {
+	const most = 5
+	asked := via[0].URL
+	if len(via) > most || req.URL.Host != asked.Host || asked.Scheme == "https" && req.URL.Scheme != "https" {
+		return fmt.Errorf("redirected to %s://%s", req.URL.Scheme, req.URL.Host)
 	}
-	return u.Scheme + "://" + u.Host, nil
+	return nil
 }
 
-// Get fetches an address with an Accept header.
-func (c *Client) Get(ctx context.Context, address, accept string) ([]byte, error) {
+// Get fetches an address as the one media type that is wanted; any other answer
+// is none.
+func (c *Client) Get(ctx context.Context, address, mediaType string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", address, err)
 	}
-	req.Header.Set("Accept", accept)
-	status, body, err := c.do(req)
+	req.Header.Set("Accept", mediaType)
+	resp, body, err := c.do(req) //nolint:bodyclose // do closes it
 	if err != nil {
 		return nil, err
 	}
-	if status != http.StatusOK {
-		return nil, fmt.Errorf("ask %s: status %d: %w", address, status, ErrUnreachable)
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("ask %s: status %d: %w", address, resp.StatusCode, ErrUnreachable)
+	}
+	if got, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";"); got != mediaType {
+		return nil, fmt.Errorf("ask %s: %s and not %s: %w", address, got, mediaType, ErrUnreachable)
 	}
 	return body, nil
 }
@@ -80,23 +81,31 @@ func (c *Client) Post(ctx context.Context, path string, body []byte, key string)
 	if key != "" {
 		req.Header.Set("Idempotency-Key", key)
 	}
-	return c.do(req)
+	resp, answer, err := c.do(req) //nolint:bodyclose // do closes it
+	if err != nil {
+		return 0, nil, err
+	}
+	return resp.StatusCode, answer, nil
 }
 
-func (c *Client) do(req *http.Request) (int, []byte, error) {
+// do sends a request and reads the whole answer.
+func (c *Client) do(req *http.Request) (*http.Response, []byte, error) {
 	if c.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.Token)
 	}
 	resp, err := c.HTTP.Do(req)
 	if err != nil {
-		return 0, nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return 0, nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err == nil && len(body) > maxAnswer {
+		err = fmt.Errorf("the answer has more than %d bytes", maxAnswer)
 	}
-	return resp.StatusCode, body, nil
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	return resp, body, nil
 }
 
 // Trust fetches whom the registry admits and checks its signature with the

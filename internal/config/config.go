@@ -180,29 +180,75 @@ func (c Config) validateProxies(fault faultFunc) {
 		fault("trusted-proxy", "means nothing without --behind-proxy")
 	}
 	for _, p := range c.TrustedProxies {
-		if !p.IsValid() || p.Bits() == 0 {
-			fault("trusted-proxy", "%s would let anybody name their own address", p)
+		if tooWide(p) {
+			fault("trusted-proxy", "%s is no network of proxies: whoever is in it may name any address as their own; at widest /%d (IPv4) or /%d (IPv6)",
+				p, widestIPv4, widestIPv6)
 		}
+	}
+}
+
+// The widest networks whose headers are believed: 10.0.0.0/8 is the widest
+// private network of IPv4 (RFC 1918), a /16 of IPv6 wider than any operator's.
+const (
+	widestIPv4 = 8
+	widestIPv6 = 16
+)
+
+func tooWide(p netip.Prefix) bool {
+	const mapped = 96 // bits before the address in ::ffff:0:0/96
+	switch {
+	case p.Addr().Is4():
+		return p.Bits() < widestIPv4
+	case p.Addr().Is4In6():
+		return p.Bits() < mapped+widestIPv4
+	default: // the zero prefix, too, has -1 bits
+		return p.Bits() < widestIPv6
 	}
 }
 
 func (c Config) validateIssuers(fault faultFunc) {
 	seen := map[string]bool{}
 	for _, i := range c.OIDCIssuers {
-		if !isFetchable(i.Issuer) {
-			fault("oidc-issuer", "%q must be an https URL, or http on loopback", i.Issuer)
+		if err := CheckIssuerURL(i.Issuer); err != nil {
+			fault("oidc-issuer", "%v", err)
 		}
-		if i.KeySetURL != "" && !isFetchable(i.KeySetURL) {
-			fault("oidc-issuer", "%q: jwks=%q must be an https URL, or http on loopback", i.Issuer, i.KeySetURL)
+		if err := CheckIssuerURL(i.KeySetURL); i.KeySetURL != "" && err != nil {
+			fault("oidc-issuer", "%s: jwks=%v", quoteURL(i.Issuer), err)
 		}
 		if i.Org == "" {
-			fault("oidc-issuer", "%q: org= is missing", i.Issuer)
+			fault("oidc-issuer", "%s: org= is missing", quoteURL(i.Issuer))
 		}
 		if seen[i.Issuer] {
-			fault("oidc-issuer", "%q twice: an issuer speaks for one organisation", i.Issuer)
+			fault("oidc-issuer", "%s twice: an issuer speaks for one organisation", quoteURL(i.Issuer))
 		}
 		seen[i.Issuer] = true
 	}
+}
+
+// CheckIssuerURL reports what is wrong with the address of a token issuer or of
+// its keys: it must be an absolute https URL, or http on loopback, without user
+// and fragment. The error names no password.
+func CheckIssuerURL(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+		return fmt.Errorf("%s must be an https URL, or http on loopback", quoteURL(s))
+	case u.User != nil || strings.Contains(s, "#"):
+		return fmt.Errorf("%s must have neither user nor fragment", quoteURL(s))
+	}
+	return nil
+}
+
+// quoteURL writes a URL for a message, without the password it may hold.
+func quoteURL(s string) string {
+	u, err := url.Parse(s)
+	switch {
+	case err == nil && u.User != nil:
+		s = u.Redacted()
+	case err != nil && strings.Contains(s, "@"):
+		return "the URL"
+	}
+	return fmt.Sprintf("%.200q", s)
 }
 
 // ParseBaseURL returns the one spelling of a base URL: scheme and host in lower
@@ -282,11 +328,6 @@ func isLoopback(host string) bool {
 func isLoopbackURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && isLoopback(u.Hostname())
-}
-
-func isFetchable(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()))
 }
 
 func isPostgres(s string) bool {

@@ -74,6 +74,24 @@ func TestEachFaultNamesTheFlagThatMendsIt(t *testing.T) {
 		{"trusting everybody", func(c *config.Config) {
 			c.BehindProxy, c.TrustedProxies = true, []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}
 		}, "--trusted-proxy"},
+		{"trusting half the world", func(c *config.Config) {
+			c.BehindProxy, c.TrustedProxies = true, []netip.Prefix{netip.MustParsePrefix("0.0.0.0/7")}
+		}, "--trusted-proxy"},
+		{"trusting every network of IPv6", func(c *config.Config) {
+			c.BehindProxy, c.TrustedProxies = true, []netip.Prefix{netip.MustParsePrefix("2000::/15")}
+		}, "--trusted-proxy"},
+		{"trusting all of IPv4 in the form of IPv6", func(c *config.Config) {
+			c.BehindProxy, c.TrustedProxies = true, []netip.Prefix{netip.MustParsePrefix("::ffff:0.0.0.0/96")}
+		}, "--trusted-proxy"},
+		{"trusting no network", func(c *config.Config) {
+			c.BehindProxy, c.TrustedProxies = true, []netip.Prefix{{}}
+		}, "--trusted-proxy"},
+		{"networks of proxies", func(c *config.Config) {
+			c.BehindProxy, c.TrustedProxies = true, []netip.Prefix{netip.MustParsePrefix("2001::/16"), netip.MustParsePrefix("10.1.2.3/32")}
+		}, ""},
+		{"a provider with a password", func(c *config.Config) {
+			c.OIDCIssuers = []config.OIDCIssuer{{Issuer: "https://u:hunter2@login.example", Org: "", KeySetURL: "https://u:hunter2@login.example/keys"}}
+		}, "--oidc-issuer"},
 		{"a provider in the clear", func(c *config.Config) {
 			c.OIDCIssuers = []config.OIDCIssuer{{Issuer: "http://login.example", Org: "acme"}}
 		}, "--oidc-issuer"},
@@ -145,6 +163,22 @@ func TestABaseURLHasOneSpelling(t *testing.T) {
 	} {
 		if got, err := config.ParseBaseURL(in); err == nil {
 			t.Errorf("%q accepted as %q", in, got)
+		}
+	}
+}
+
+func TestAnIssuerIsFetchedOverTLSOrFromThisMachine(t *testing.T) {
+	for _, good := range []string{"https://login.example", "https://login.example/realms/acme?p=1", "http://localhost:8080/x", "http://127.0.0.1", "http://[::1]:1"} {
+		if err := config.CheckIssuerURL(good); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for _, bad := range []string{
+		"", "login.example", "/realms/acme", "//login.example", "https:login.example", "https://", "https://:443", "http://login.example", "http://10.0.0.1",
+		"ftp://login.example", "https://login.example#", "https://login.example/#x", "https://u@login.example", "https://u:hunter2@login.example", "https://u:hunter2@x y",
+	} {
+		if err := config.CheckIssuerURL(bad); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: %v", bad, err)
 		}
 	}
 }

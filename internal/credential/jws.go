@@ -39,7 +39,8 @@ const (
 	MaxToken       = 256 << 10 // bytes of a presentation, disclosures included
 	MaxDisclosures = 2000
 	maxKeyID       = 256
-	maxListToken   = 1 << 20 // bytes of a status list or trust bundle
+	MaxBundle      = 16 << 20 // bytes of a trust bundle: some 25,000 organisations
+	maxListToken   = 1 << 20  // bytes of a status list or DID document
 )
 
 // Fault is why something was refused: a stable dotted code and a sentence in
@@ -119,7 +120,10 @@ func signES256(signed string, key crypto.Signer, random io.Reader) ([]byte, erro
 
 // parseCompact reads a compact JWS of the given type. The code of any fault
 // begins with "form.".
-func parseCompact(text, typ string) (compact, error) {
+func parseCompact(text, typ string) (compact, error) { return parseJWS(text, typ, decodeObject) }
+
+// parseJWS is parseCompact with a reader of the payload's segment.
+func parseJWS(text, typ string, readPayload func(segment string) (map[string]any, error)) (compact, error) {
 	parts := strings.Split(text, ".")
 	if len(parts) != 3 {
 		return compact{}, faultf("form.jws", "a compact JWS has three parts, this one %d", len(parts))
@@ -131,7 +135,7 @@ func parseCompact(text, typ string) (compact, error) {
 	if err := checkHeader(header, typ); err != nil {
 		return compact{}, err
 	}
-	payload, err := decodeObject(parts[1])
+	payload, err := readPayload(parts[1])
 	if err != nil {
 		return compact{}, faultf("form.payload", "the payload is not acceptable: %v", err)
 	}

@@ -2,6 +2,7 @@ package credential
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,7 @@ func TestTrustBundleReadsBack(t *testing.T) {
 	keys := cmp.Comparer(func(a, b PublicKey) bool {
 		return a.id == b.id && a.Algorithm() == b.Algorithm() && a.notBefore.Equal(b.notBefore) && a.retiredAt.Equal(b.retiredAt) && sameKey(a.key, b.key)
 	})
+	trust.ExpiresAt = testTime.Truncate(time.Second).Add(24 * time.Hour).UTC()
 	if diff := cmp.Diff(trust, got, keys); diff != "" {
 		t.Error(diff)
 	}
@@ -95,9 +97,51 @@ func TestForeignTrustBundlesAreRefused(t *testing.T) {
 		}
 	}
 	issued, _ := issueBatch(t, r.signer)
-	for _, other := range []string{"", "a.b.c", string(issued.JWS), strings.Repeat("a", maxListToken+1)} {
+	for _, other := range []string{"", "a.b.c", string(issued.JWS), strings.Repeat("a", MaxBundle+1)} {
 		if _, err := ParseBundle([]byte(other), r.keys); err == nil {
 			t.Errorf("%.20q passes for a trust bundle", other)
+		}
+	}
+}
+
+func TestATrustBundleHoldsTenThousandOrganisations(t *testing.T) {
+	r := newRegistry(t)
+	trust := newTrust(t, r)
+	for i := range 10_000 {
+		did := fmt.Sprintf("did:web:registry.example:o:maker-%05d", i)
+		key := trust.Issuers[0].Keys[0]
+		key.id = did + "#k-20270301-0011223344556677"
+		trust.Issuers = append(trust.Issuers, Issuer{Party: Party{DID: did, Name: "Maker"}, AdmittedAt: testTime, Keys: []PublicKey{key}})
+	}
+	bundle, err := trust.Bundle(r.signerID(), r.signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ParseBundle(bundle, r.keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := got.Issuer("did:web:registry.example:o:maker-09999"); !ok || len(got.Issuers) != 10_001 {
+		t.Errorf("%d organisations came back", len(got.Issuers))
+	}
+}
+
+func TestNoBundleIsMadeThatNobodyWouldRead(t *testing.T) {
+	r := newRegistry(t)
+	trust := newTrust(t, r)
+	trust.Registry.Name = strings.Repeat("a", MaxBundle)
+	if _, err := trust.Bundle(r.signerID(), r.signer); code(err) != "trust.size" {
+		t.Error(err)
+	}
+}
+
+func TestABundleHasOneMeaning(t *testing.T) {
+	for _, payload := range []string{
+		"", "[]", "1", `{"iat":1}{}`, `{"iat":1,"iat":2}`, `{"registry":{"did":"a","did":"b"}}`, `{"issuers":[{"did":"a","did":"b"}]}`,
+		`{"issuers":{}}`, `{"iat":1,}`, `{"iat":1e400}`,
+	} {
+		if got, err := decodeBundle(encodeSegment([]byte(payload))); err == nil {
+			t.Errorf("%s is read as %v", payload, got)
 		}
 	}
 }

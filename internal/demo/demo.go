@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/provolt/provolt/internal/access"
 	"github.com/provolt/provolt/internal/passport"
@@ -47,8 +48,9 @@ type Person struct {
 // to different organisations, for what needs a second person from elsewhere.
 var organisations = []registry.Organisation{
 	{ID: "nordlicht", Name: "Nordlicht Zellwerk GmbH", Country: "DE", Roles: []access.Role{access.Issuer}},
-	{ID: "veloplus", Name: "Veloplus Antriebe B.V.", Country: "NL", Roles: []access.Role{access.Issuer}},
-	{ID: "strommeer", Name: "Strommeer Speicher AG", Country: "AT", Roles: []access.Role{access.Issuer}},
+	{ID: "rodavela", Name: "Rodavela Mobilidade Lda", Country: "PT", Roles: []access.Role{access.Issuer}},
+	{ID: "inntal", Name: "Inntal Flow Energie GmbH", Country: "AT", Roles: []access.Role{access.Issuer}},
+	{ID: "nordlicht-speicher", Name: "Nordlicht Speicher Vertrieb GmbH", Country: "DE", Roles: []access.Role{access.Issuer}},
 	{ID: "hafenzoll", Name: "Zollamt Musterhafen", Country: "DE", Roles: []access.Role{access.Authority}},
 	{ID: "marktaufsicht", Name: "Marktaufsicht Musterland", Country: "AT", Roles: []access.Role{access.Authority}},
 	{ID: "kreislauf", Name: "Kreislauf Recycling Oy", Country: "FI", Roles: []access.Role{access.LegitimateInterest}},
@@ -79,9 +81,9 @@ type exhibit struct {
 var exhibits = []exhibit{
 	{"genuine", "Electric car pack, in force", "nordlicht", "ev.json", "", ""},
 	{"suspended", "Electric car pack, suspended while its data are disputed", "nordlicht", "ev.json", "AB4F7K2900002", "dataDisputed"},
-	{"genuine-lmt", "E-bike pack, in force", "veloplus", "lmt.json", "", ""},
-	{"genuine-industrial", "Industrial battery, in force", "strommeer", "industrial.json", "", ""},
-	{"genuine-stationary", "Stationary storage, in force", "strommeer", "stationary.json", "", ""},
+	{"genuine-lmt", "E-bike pack, in force", "rodavela", "lmt.json", "", ""},
+	{"genuine-industrial", "Flow battery, in force", "inntal", "industrial.json", "", ""},
+	{"genuine-stationary", "Stationary storage, in force, signed by its importer", "nordlicht-speicher", "stationary.json", "", ""},
 }
 
 // Furnish admits the organisations and issues the passports.
@@ -99,6 +101,9 @@ func Furnish(ctx context.Context, reg *registry.Registry, operator access.Subjec
 		}
 		show.Passports = append(show.Passports, made)
 	}
+	if err := grant(ctx, reg); err != nil {
+		return Showcase{}, err
+	}
 	unknown := strings.Replace(show.Passports[0].DigitalLink, "/21/", "/21/NOT-", 1)
 	show.Passports = append(show.Passports, Exhibit{
 		Shows: "unregistered", Description: "A serial of a known model that nobody registered", DigitalLink: unknown,
@@ -106,13 +111,29 @@ func Furnish(ctx context.Context, reg *registry.Registry, operator access.Subjec
 	return show, nil
 }
 
+// grant lets the dismantler read points 2 and 4, and the contracted verifier the
+// origins, of the first maker's batteries for a year.
+func grant(ctx context.Context, reg *registry.Registry) error {
+	until := reg.Instance().CreatedAt.AddDate(1, 0, 0).UTC().Format(time.RFC3339)
+	for to, points := range map[string]string{"kreislauf": `"point2","point4"`, "pruefhaus": `"origin"`} {
+		body := fmt.Sprintf(`{"organisation":%q,"points":[%s],"validUntil":%q}`, to, points, until)
+		if _, err := reg.GiveGrant(ctx, registry.Write{By: issuer("nordlicht"), Body: []byte(body)}); err != nil {
+			return fmt.Errorf("grant to %s: %w", to, describe(err))
+		}
+	}
+	return nil
+}
+
+func issuer(org passport.OrgID) access.Subject {
+	return access.Subject{Org: org, Name: "demo", Roles: []access.Role{access.Issuer}}
+}
+
 func (e exhibit) issue(ctx context.Context, reg *registry.Registry, operator access.Subject) (Exhibit, error) {
 	body, err := e.document(reg.BaseURL())
 	if err != nil {
 		return Exhibit{}, err
 	}
-	maker := access.Subject{Org: e.maker, Name: "demo", Roles: []access.Role{access.Issuer}}
-	receipt, err := reg.RegisterPassport(ctx, registry.Write{By: maker, Body: body})
+	receipt, err := reg.RegisterPassport(ctx, registry.Write{By: issuer(e.maker), Body: body})
 	if err != nil {
 		return Exhibit{}, describe(err)
 	}
@@ -134,26 +155,28 @@ func (e exhibit) issue(ctx context.Context, reg *registry.Registry, operator acc
 // exampleBase is the host in the shipped examples.
 const exampleBase = "http://localhost:8080"
 
-// document is the example with the registry's host and the exhibit's serial.
+// document is the example with the registry's host and the exhibit's serial,
+// made a year earlier, so that a demo of 2026 shows no battery of the future.
 func (e exhibit) document(base string) ([]byte, error) {
 	raw, err := fs.ReadFile(schemas.FS, "examples/"+e.example)
 	if err != nil {
 		return nil, fmt.Errorf("read example: %w", err)
 	}
-	var doc map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &doc); err != nil {
+	var doc struct {
+		Passport json.RawMessage            `json:"passport"`
+		Model    json.RawMessage            `json:"model"`
+		Batch    map[string]json.RawMessage `json:"batch"`
+	}
+	var item struct{ SerialNumber string }
+	if err := errors.Join(json.Unmarshal(raw, &doc), json.Unmarshal(doc.Passport, &item)); err != nil {
 		return nil, fmt.Errorf("read example %s: %w", e.example, err)
 	}
-	item := string(doc["passport"])
-	var of struct{ SerialNumber string }
-	if err := json.Unmarshal(doc["passport"], &of); err != nil {
-		return nil, fmt.Errorf("read example %s: %w", e.example, err)
+	if e.serial == "" {
+		e.serial = item.SerialNumber
 	}
-	item = strings.ReplaceAll(item, exampleBase, base)
-	if e.serial != "" {
-		item = strings.ReplaceAll(item, of.SerialNumber, e.serial)
-	}
-	doc["passport"] = json.RawMessage(item)
+	own := strings.NewReplacer(exampleBase, base, item.SerialNumber, e.serial, `"2027-`, `"2026-`)
+	doc.Passport = json.RawMessage(own.Replace(string(doc.Passport)))
+	doc.Batch["productionPeriod"] = json.RawMessage(own.Replace(string(doc.Batch["productionPeriod"])))
 	return json.Marshal(doc)
 }
 

@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -20,6 +19,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/provolt/provolt/internal/access"
+	"github.com/provolt/provolt/internal/passport"
 	"github.com/provolt/provolt/internal/registry"
 )
 
@@ -36,6 +36,10 @@ type Options struct {
 
 	// BuiltInIssuer is the "iss" of tokens that Enrol makes.
 	BuiltInIssuer string
+
+	// Providers are the "iss" of the providers that the configuration names, by
+	// the organisation they speak for.
+	Providers map[passport.OrgID]string
 
 	// Page answers a browser's request with a page instead of a problem; nil
 	// where no pages are served.
@@ -93,9 +97,9 @@ func New(o Options) (*gin.Engine, error) {
 	if err := engine.SetTrustedProxies(proxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
-	engine.Use(a.outermost, a.limit, a.authenticate)
+	engine.Use(a.outermost, a.limit)
 	engine.NoRoute(a.handle(func(*gin.Context) error { return registry.ErrNotFound }))
-	engine.NoMethod(a.handle(func(*gin.Context) error { return errMethod }))
+	engine.NoMethod(a.handle(otherMethod))
 	a.routes(engine)
 	return engine, nil
 }
@@ -130,7 +134,8 @@ func (a *API) outermost(c *gin.Context) {
 	h["Access-Control-Expose-Headers"] = exposed
 	defer func() {
 		if fault := recover(); fault != nil {
-			a.Log.ErrorContext(c, "panic", slog.String("requestId", id), slog.Any("fault", fault), slog.String("stack", string(debug.Stack())))
+			a.Log.ErrorContext(c.Request.Context(), "panic",
+				slog.String("requestId", id), slog.Any("fault", fault), slog.String("stack", string(debug.Stack())))
 			a.problem(c, errInternal)
 		}
 		a.finish(c, id, began)
@@ -153,7 +158,7 @@ func (a *API) finish(c *gin.Context, id string, began time.Time) {
 	if a.Observe != nil {
 		a.Observe(c.Request.Method, route, c.Writer.Status(), took)
 	}
-	a.Log.LogAttrs(c, slog.LevelInfo, "request",
+	a.Log.LogAttrs(c.Request.Context(), slog.LevelInfo, "request",
 		slog.String("requestId", id), slog.String("method", c.Request.Method), slog.String("route", route),
 		slog.Int("status", c.Writer.Status()), slog.Int("bytes", c.Writer.Size()), slog.Duration("took", took))
 }
@@ -164,28 +169,43 @@ func requestID() string {
 	return "req_" + hex.EncodeToString(raw[:])
 }
 
+// limit counts requests by address. Health checks are free, and requests of
+// the API that bring a token are counted where it is read.
+func (a *API) limit(c *gin.Context) {
+	route := c.FullPath()
+	if route == "/livez" || route == "/readyz" || strings.HasPrefix(route, "/v1/") && c.GetHeader("Authorization") != "" {
+		return
+	}
+	if !a.limiter.allowAddress(c, a.Now()) {
+		a.problem(c, errLimited)
+	}
+}
+
 // authenticate reads the bearer token, if there is one. A token that is there
 // must be good, even where none is needed: whoever shows a bad one should
-// learn it.
+// learn it, and it counts as a request of nobody.
 func (a *API) authenticate(c *gin.Context) {
 	header := c.GetHeader("Authorization")
 	if header == "" {
 		return
 	}
+	subject, err := a.subject(c, header)
+	switch {
+	case err != nil && !a.limiter.allowAddress(c, a.Now()), err == nil && !a.limiter.allowOrg(c, subject.Org, a.Now()):
+		a.problem(c, errLimited)
+	case err != nil:
+		a.problem(c, err)
+	default:
+		c.Set(subjectKey, subject)
+	}
+}
+
+func (a *API) subject(c *gin.Context, header string) (access.Subject, error) {
 	scheme, token, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		a.problem(c, errScheme)
-		return
+		return access.Subject{}, errScheme
 	}
-	subject, err := a.Authenticate(c, strings.TrimSpace(token), a.Now())
-	if err != nil {
-		a.problem(c, errors.Join(registry.ErrUnauthenticated, err))
-		return
-	}
-	c.Set(subjectKey, subject)
-	if !a.limiter.allowOrg(c, string(subject.Org), a.Now()) {
-		a.problem(c, errLimited)
-	}
+	return a.Authenticate(c.Request.Context(), strings.TrimSpace(token), a.Now())
 }
 
 func subjectOf(c *gin.Context) access.Subject {
@@ -193,35 +213,19 @@ func subjectOf(c *gin.Context) access.Subject {
 	return s
 }
 
-func readerOf(c *gin.Context) registry.Reader {
-	return registry.Reader{By: subjectOf(c), Purpose: strings.TrimSpace(c.GetHeader("Purpose"))}
-}
-
-// limit counts anonymous requests by address. Health checks are free.
-func (a *API) limit(c *gin.Context) {
-	if c.GetHeader("Authorization") != "" || c.FullPath() == "/livez" || c.FullPath() == "/readyz" {
-		return
+// otherMethod answers a method that an address does not know, for which gin
+// has set Allow: OPTIONS with what may be asked from another origin, any other
+// with a problem.
+func otherMethod(c *gin.Context) error {
+	h := c.Writer.Header()
+	allowed := h.Get("Allow") + ", OPTIONS"
+	h.Set("Allow", allowed)
+	if c.Request.Method != http.MethodOptions {
+		return errMethod
 	}
-	if !a.limiter.allowAddress(c, c.ClientIP(), a.Now()) {
-		a.problem(c, errLimited)
-	}
-}
-
-// MaxBody is the largest JSON body, in bytes.
-const MaxBody = 1 << 20
-
-// bodyOf reads a JSON body of at most MaxBody bytes.
-func bodyOf(c *gin.Context) ([]byte, error) {
-	if ct := c.ContentType(); ct != "application/json" && ct != "" {
-		return nil, errMediaType
-	}
-	body, err := readAll(http.MaxBytesReader(c.Writer, c.Request.Body, MaxBody), c.Request.ContentLength)
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, errTooLarge
-	case err != nil:
-		return nil, errors.Join(errBody, err)
-	}
-	return body, nil
+	h.Set("Access-Control-Allow-Methods", allowed)
+	h.Set("Access-Control-Allow-Headers", "Accept, Accept-Language, Authorization, Content-Type, Idempotency-Key, If-None-Match, Purpose")
+	h.Set("Access-Control-Max-Age", "86400")
+	noContent(c)
+	return nil
 }

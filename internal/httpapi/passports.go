@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,47 +13,14 @@ import (
 	"github.com/provolt/provolt/internal/registry"
 )
 
-// idOf parses the id in the path.
-func idOf(c *gin.Context) (passport.ID, error) { return passport.ParseID(c.Param("id")) }
-
-// versionOf parses ?version=; 0 is the newest.
-func versionOf(c *gin.Context) (int, error) {
-	text, given := c.GetQuery("version")
-	if !given {
-		return 0, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || strconv.Itoa(n) != text {
-		return 0, errQuery
-	}
-	return n, nil
-}
-
-// writeOf gathers what every write carries.
-func writeOf(c *gin.Context) (registry.Write, error) {
-	body, err := bodyOf(c)
-	if err != nil {
-		return registry.Write{}, err
-	}
-	key := strings.Trim(c.GetHeader("Idempotency-Key"), `"`)
-	if len(key) > 255 || strings.ContainsFunc(key, func(r rune) bool { return r < 0x20 || r > 0x7e }) {
-		return registry.Write{}, errKey
-	}
-	dry := c.Query("dryRun")
-	if dry != "" && dry != "true" && dry != "false" {
-		return registry.Write{}, errQuery
-	}
-	return registry.Write{By: subjectOf(c), Body: body, DryRun: dry == "true", Key: key}, nil
-}
-
-// write is the shape of every call that registers something.
-func (a *API) write(register func(*gin.Context, registry.Write) (registry.Receipt, error)) handler {
+// write is the shape of every call that registers something new.
+func (a *API) write(register func(context.Context, registry.Write) (registry.Receipt, error)) handler {
 	return func(c *gin.Context) error {
 		w, err := writeOf(c)
 		if err != nil {
 			return err
 		}
-		receipt, err := register(c, w)
+		receipt, err := register(c.Request.Context(), w)
 		if err != nil {
 			return err
 		}
@@ -60,32 +28,15 @@ func (a *API) write(register func(*gin.Context, registry.Write) (registry.Receip
 	}
 }
 
-func (a *API) postModel(c *gin.Context, w registry.Write) (registry.Receipt, error) {
-	return a.Registry.RegisterModel(c, w)
-}
-
-func (a *API) postBatch(c *gin.Context, w registry.Write) (registry.Receipt, error) {
-	return a.Registry.RegisterBatch(c, w)
-}
-
-func (a *API) postPassport(c *gin.Context, w registry.Write) (registry.Receipt, error) {
-	return a.Registry.RegisterPassport(c, w)
-}
-
-func (a *API) postVersion(c *gin.Context, w registry.Write) (registry.Receipt, error) {
-	id, err := idOf(c)
-	if err != nil {
-		return registry.Receipt{}, err
+// writeAbout is the shape of every call that adds to a passport.
+func (a *API) writeAbout(add func(context.Context, passport.ID, registry.Write) (registry.Receipt, error)) handler {
+	return func(c *gin.Context) error {
+		id, err := idOf(c)
+		if err != nil {
+			return err
+		}
+		return a.write(func(ctx context.Context, w registry.Write) (registry.Receipt, error) { return add(ctx, id, w) })(c)
 	}
-	return a.Registry.Amend(c, id, w)
-}
-
-func (a *API) postCondition(c *gin.Context, w registry.Write) (registry.Receipt, error) {
-	id, err := idOf(c)
-	if err != nil {
-		return registry.Receipt{}, err
-	}
-	return a.Registry.RecordCondition(c, id, w)
 }
 
 // getPassport answers JSON, the token, or sends a browser to the page.
@@ -98,92 +49,45 @@ func (a *API) getPassport(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Writer.Header()["Vary"] = varyAccept
-	chosen, err := chosenType(c, typeJSON, typeToken, typeHTML)
+	reader, err := readerOf(c)
 	if err != nil {
 		return err
 	}
-	switch chosen {
-	case typeJSON:
-		return a.sendPassport(c, id, version)
-	case typeToken:
-		return a.sendToken(c, passport.Item, id, version)
-	case typeHTML:
-		c.Redirect(http.StatusSeeOther, a.Registry.BaseURL()+"/p/"+id.String()+query(c))
+	c.Writer.Header()["Vary"] = varyReader
+	chosen, err := chosenType(c, typeJSON, typeToken, typeHTML)
+	switch {
+	case err != nil:
+		return err
+	case chosen == typeToken:
+		return a.sendToken(c, passport.Item, id, version, reader)
+	case chosen == typeHTML:
+		redirect(c, http.StatusSeeOther, withQuery(a.Registry.BaseURL()+"/p/"+id.String(), c.Request.URL.RawQuery))
 		return nil
 	}
-	return errAccept
-}
-
-// chosenType is what ?as= says, for links that cannot set a header, else what
-// Accept says.
-func chosenType(c *gin.Context, offers ...string) (string, error) {
-	switch c.Query("as") {
-	case "":
-		return negotiate(c.GetHeader("Accept"), offers...), nil
-	case "json":
-		return typeJSON, nil
-	case "token":
-		return typeToken, nil
-	}
-	return "", errQuery
-}
-
-var varyAccept = []string{"Accept, Authorization, Purpose"}
-
-func query(c *gin.Context) string {
-	if c.Request.URL.RawQuery == "" {
-		return ""
-	}
-	return "?" + c.Request.URL.RawQuery
+	return a.sendPassport(c, id, version, reader)
 }
 
 // sendPassport answers the public from memory while nothing has changed.
-func (a *API) sendPassport(c *gin.Context, id passport.ID, version int) error {
-	reader := readerOf(c)
-	if !reader.By.Anonymous() {
-		view, err := a.Registry.Passport(c, id, version, reader)
-		if err != nil {
-			return err
-		}
-		return a.sendView(c, view)
-	}
-	held, err := a.answers.of(answerKey{id, version}, a.Registry.Generation(id), a.Now(), func() (answer, error) {
-		view, err := a.Registry.Passport(c, id, version, reader)
+func (a *API) sendPassport(c *gin.Context, id passport.ID, version int, reader registry.Reader) error {
+	render := func() (answer, error) {
+		view, err := a.Registry.Passport(c.Request.Context(), id, version, reader)
 		if err != nil {
 			return answer{}, err
 		}
 		return a.render(view)
-	})
-	if err != nil {
-		return err
 	}
-	cacheControl(c, cacheBriefly)
-	conditional(c, held.etag, typeJSON, held.body)
-	return nil
-}
-
-func (a *API) sendView(c *gin.Context, view registry.View) error {
-	rendered, err := a.render(view)
-	if err != nil {
-		return err
-	}
-	cacheControl(c, cacheNever)
-	conditional(c, rendered.etag, typeJSON, rendered.body)
-	return nil
-}
-
-func (a *API) sendToken(c *gin.Context, t passport.RecordType, series passport.ID, version int) error {
-	token, rec, err := a.Registry.Token(c, t, series, version, readerOf(c))
-	if err != nil {
-		return err
-	}
-	if subjectOf(c).Anonymous() {
-		cacheControl(c, cacheBriefly)
+	var made answer
+	var err error
+	if reader.By.Anonymous() {
+		made, err = a.answers.of(answerKey{id, version}, a.Registry.Generation(id), a.Now(), render)
 	} else {
-		cacheControl(c, cacheNever)
+		made, err = render()
 	}
-	conditional(c, tokenTag(rec, token), typeToken, token)
+	if err != nil {
+		return err
+	}
+	cacheFor(c)
+	conditional(c, made.etag, typeJSON, made.body)
 	return nil
 }
 
@@ -192,7 +96,7 @@ func (a *API) getVersions(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	versions, err := a.Registry.Versions(c, id)
+	versions, err := a.Registry.Versions(c.Request.Context(), id)
 	if err != nil {
 		return err
 	}
@@ -200,36 +104,37 @@ func (a *API) getVersions(c *gin.Context) error {
 	return send(c, http.StatusOK, gin.H{"passportId": id, "versions": versions})
 }
 
-func (a *API) getVerification(c *gin.Context) error {
-	id, err := idOf(c)
+// listPassports pages through the caller's own passports, newest version each.
+func (a *API) listPassports(c *gin.Context) error {
+	limit, err := limitOf(c, 50, 200)
 	if err != nil {
 		return err
 	}
-	version, err := versionOf(c)
+	after, err := cursorOf(c)
 	if err != nil {
 		return err
 	}
-	result, err := a.Registry.Verification(c, id, version)
+	recs, err := a.Registry.Own(c.Request.Context(), subjectOf(c), passport.Item, after, limit+1)
 	if err != nil {
 		return err
 	}
-	cacheControl(c, cacheBriefly)
-	return send(c, http.StatusOK, result)
-}
-
-// postVerify checks any token against this registry's trust. The body is the
-// token as text, or {"token": "…"}.
-func (a *API) postVerify(c *gin.Context) error {
-	token, err := tokenOf(c)
-	if err != nil {
-		return err
+	out := gin.H{}
+	if len(recs) > limit {
+		recs = recs[:limit]
+		cursor := encodeCursor(recs[limit-1].Series)
+		out["nextCursor"] = cursor
+		c.Header("Link", "<"+a.Registry.BaseURL()+"/v1/passports?limit="+strconv.Itoa(limit)+"&cursor="+cursor+`>; rel="next"`)
 	}
-	result, err := a.Registry.Verify(c, token)
-	if err != nil {
-		return err
+	list := make([]gin.H, len(recs))
+	for i, rec := range recs {
+		list[i] = gin.H{
+			"passportId": rec.Series, "version": rec.Version, "serialNumber": rec.Serial, "gtin": rec.GTIN, "batchId": rec.Lot,
+			"issuedAt": rec.IssuedAt, "links": a.links(rec.Series),
+		}
 	}
+	out["passports"] = list
 	cacheControl(c, cacheNever)
-	return send(c, http.StatusOK, result)
+	return send(c, http.StatusOK, out)
 }
 
 // getQR draws the code of a battery: what it says is the battery's own id.
@@ -238,30 +143,29 @@ func (a *API) getQR(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	view, err := a.Registry.Passport(c, id, 0, registry.Reader{})
+	view, err := a.Registry.Passport(c.Request.Context(), id, 0, registry.Reader{})
 	if err != nil {
 		return err
 	}
-	text := a.QRText(view)
+	text := a.codeText(view)
 	code, err := carrier.QR(text, carrier.Quartile)
 	if err != nil {
 		return err
 	}
-	cacheControl(c, "public, max-age=86400")
-	etag := digestTag("qr", []byte(c.FullPath()+text))
+	cacheControl(c, cacheDay)
 	if strings.HasSuffix(c.FullPath(), ".png") {
-		conditional(c, etag, "image/png", code.PNG(qrModule))
+		conditional(c, digestTag("png", []byte(text)), "image/png", code.PNG(codeModule))
 		return nil
 	}
-	conditional(c, etag, "image/svg+xml", code.SVG(carrier.SVGOptions{Title: text}))
+	conditional(c, digestTag("svg", []byte(text)), "image/svg+xml", code.SVG(carrier.SVGOptions{Title: text}))
 	return nil
 }
 
-const qrModule = 12 // pixels: about 1 mm at 300 dpi
+const codeModule = 12 // pixels: about 1 mm at 300 dpi
 
-// QRText is what the code on a battery says: its id where that is a link, else
-// the address of its page.
-func (a *API) QRText(v registry.View) string {
+// codeText is what the code on a battery says: its id where that is a link,
+// else the address of its page.
+func (a *API) codeText(v registry.View) string {
 	if strings.HasPrefix(v.BatteryID, "http://") || strings.HasPrefix(v.BatteryID, "https://") {
 		return v.BatteryID
 	}

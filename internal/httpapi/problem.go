@@ -1,8 +1,8 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -11,7 +11,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/provolt/provolt/internal/carrier"
 	"github.com/provolt/provolt/internal/identity"
 	"github.com/provolt/provolt/internal/passport"
 	"github.com/provolt/provolt/internal/registry"
@@ -39,19 +38,30 @@ type fault struct {
 
 func (f *fault) Error() string { return f.code }
 
+// malformed means that an identifier in the address is not one. The same
+// parsers read what is stored: there their errors are faults of ours.
+type malformed struct {
+	code string
+	err  error // the parser's words, for the answer
+}
+
+func (e *malformed) Error() string { return e.err.Error() }
+
 var (
-	errInternal   = &fault{http.StatusInternalServerError, "internal"}
-	errMethod     = &fault{http.StatusMethodNotAllowed, "method.notAllowed"}
-	errScheme     = &fault{http.StatusUnauthorized, "token.scheme"}
-	errLimited    = &fault{http.StatusTooManyRequests, "rate.limited"}
-	errMediaType  = &fault{http.StatusUnsupportedMediaType, "body.mediaType"}
-	errTooLarge   = &fault{http.StatusRequestEntityTooLarge, "body.tooLarge"}
-	errBody       = &fault{http.StatusBadRequest, "body.unreadable"}
-	errAccept     = &fault{http.StatusNotAcceptable, "accept.none"}
-	errQuery      = &fault{http.StatusBadRequest, "query.malformed"}
-	errIdentifier = &fault{http.StatusBadRequest, "identifier.malformed"}
-	errLinkType   = &fault{http.StatusNotFound, "linkType.notFound"}
-	errKey        = &fault{http.StatusBadRequest, "idempotencyKey.malformed"}
+	errInternal  = &fault{http.StatusInternalServerError, "internal"}
+	errMethod    = &fault{http.StatusMethodNotAllowed, "method.notAllowed"}
+	errScheme    = &fault{http.StatusUnauthorized, "token.scheme"}
+	errLimited   = &fault{http.StatusTooManyRequests, "rate.limited"}
+	errCoding    = &fault{http.StatusUnsupportedMediaType, "body.coding"}
+	errMediaType = &fault{http.StatusUnsupportedMediaType, "body.mediaType"}
+	errTooLarge  = &fault{http.StatusRequestEntityTooLarge, "body.tooLarge"}
+	errBody      = &fault{http.StatusBadRequest, "body.unreadable"}
+	errAccept    = &fault{http.StatusNotAcceptable, "accept.none"}
+	errQuery     = &fault{http.StatusBadRequest, "query.malformed"}
+	errPurpose   = &fault{http.StatusBadRequest, "purpose.malformed"}
+	errEnrolment = &fault{http.StatusNotFound, "enrolment.notFound"}
+	errLinkType  = &fault{http.StatusNotFound, "linkType.notFound"}
+	errKey       = &fault{http.StatusBadRequest, "idempotencyKey.malformed"}
 )
 
 // titles explain every code the API can answer with; the page of a problem
@@ -61,12 +71,15 @@ var titles = map[string]struct{ title, advice string }{
 	"notFound":                 {"There is nothing here", "Check the identifier. What you may not see looks the same as what does not exist."},
 	"method.notAllowed":        {"This address knows no such method", "See the Allow header and /docs."},
 	"signIn.required":          {"Sign in first", "Send an access token as Authorization: Bearer."},
+	"token.refused":            {"The access token is not good", "Get a new one; detail says what was wrong with this one."},
 	"token.scheme":             {"Only bearer tokens are understood", "Send Authorization: Bearer TOKEN."},
 	"forbidden":                {"Your role does not allow this", "Ask your registry's operator for the role, or the owner for a grant."},
 	"purpose.required":         {"A restricted read needs a purpose", "Add a Purpose header that says what the data are for, or leave out Authorization to get the public face. The purpose is recorded and the owner sees it."},
+	"purpose.malformed":        {"The Purpose is malformed", "Send up to 500 bytes of printable UTF-8 on one line."},
 	"rate.limited":             {"Too many requests", "Wait as long as Retry-After says; RateLimit tells what is left."},
-	"body.mediaType":           {"The body is not JSON", "Send Content-Type: application/json."},
-	"body.tooLarge":            {"The body is too large", "JSON bodies are at most 1 MiB, photos at most 12 MiB."},
+	"body.mediaType":           {"The body is of another media type", "Send Content-Type: application/json; for a token, see /docs."},
+	"body.coding":              {"The body is compressed", "Send it as it is, without Content-Encoding."},
+	"body.tooLarge":            {"The body is too large", "JSON bodies and tokens are at most 1 MiB."},
 	"body.unreadable":          {"The body could not be read", "Send it again."},
 	"json.syntax":              {"The body is not JSON", "Mend the text at the line and column given."},
 	"record.invalid":           {"The record has faults", "Every fault is listed with its place, what was expected and how to mend it. Nothing was stored."},
@@ -81,20 +94,14 @@ var titles = map[string]struct{ title, advice string }{
 	"battery.notReleased":      {"The battery was not released to you", "Its operator or an authority has to release it first."},
 	"version.taken":            {"The version exists with other content", "Leave version out to register the next one; diff shows where the contents differ."},
 	"version.notNext":          {"The version is not the next one", "Versions are counted without gaps; leave version out."},
+	"organisation.noKey":       {"The organisation has no signing key in use", "Ask the registry's operator to publish one."},
 	"condition.notNewest":      {"There is a newer reading", "Conditions are chained; send readings in the order of recordedAt."},
-	"state.changed":            {"The passport is not in that state", "Read its status again."},
-	"state.unreachable":        {"No such change of state", "A passport can be suspended, or its suspension lifted."},
+	"passport.suspended":       {"The passport is suspended", "It can be amended. A successor has to wait until the suspension is lifted."},
 	"passport.revoked":         {"The passport is revoked", "It can no longer change."},
 	"passport.superseded":      {"The passport has a successor", "Amend the successor."},
 	"passport.ceased":          {"The passport has ceased", "Its battery was recycled."},
-	"organisation.exists":      {"There is an organisation of this name", "Choose another short name."},
-	"issuer.bound":             {"The identity provider speaks for another organisation", "One issuer speaks for one organisation."},
 	"unavailable":              {"The database does not answer", "Nothing half done was stored. Try again after Retry-After; with an Idempotency-Key a repeat is safe."},
 	"storage.full":             {"The registry's disk is full", "Nothing was stored. The operator has to make room."},
-	"photo.format":             {"The photo is not a JPEG or PNG", "Send a JPEG or PNG of at most 12 MiB and 50 megapixels."},
-	"photo.tooLarge":           {"The photo is too large", "Send a JPEG or PNG of at most 12 MiB and 50 megapixels."},
-	"photo.noCode":             {"No code was found in the photo", "Hold the camera closer and straight, or type the number under the code."},
-	"erased":                   {"The passport was erased", "Its log entry stays."},
 	"enrolment.notFound":       {"The one-time secret is not good", "It may have been used or have run out; ask the operator for a new one."},
 }
 
@@ -105,8 +112,8 @@ func (a *API) problem(c *gin.Context, err error) {
 	p.Type = a.Registry.BaseURL() + "/problems/" + p.Code
 	p.Title = titles[p.Code].title
 	p.RequestID = c.GetString(requestIDKey)
-	if p.Status >= http.StatusInternalServerError {
-		a.Log.ErrorContext(c, "failed", slog.String("requestId", p.RequestID), slog.String("code", p.Code), slog.Any("error", err))
+	if ctx := c.Request.Context(); p.Status >= http.StatusInternalServerError && ctx.Err() == nil {
+		a.Log.ErrorContext(ctx, "failed", slog.String("requestId", p.RequestID), slog.String("code", p.Code), slog.Any("error", err))
 	}
 	c.Abort()
 	if c.Writer.Written() {
@@ -117,16 +124,25 @@ func (a *API) problem(c *gin.Context, err error) {
 	h.Del("ETag")
 	switch p.Status {
 	case http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", `Bearer realm="provolt", error=`+strconv.Quote(p.Code))
+		h.Set("WWW-Authenticate", challenge(p))
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "5")
 	}
-	if a.Page != nil && wantsPage(c) {
+	if a.Page != nil && !errors.Is(err, errInternal) && wantsPage(c) {
 		a.Page(c, p.Status, p.Code)
 		return
 	}
-	body, _ := json.Marshal(p) // a Problem holds nothing that cannot be marshalled
-	c.Data(p.Status, "application/problem+json", body)
+	body, _ := encode(p) // a Problem holds nothing that cannot be encoded
+	write(c, p.Status, typeProblem, body)
+}
+
+// challenge asks for a token (RFC 6750 section 3): whoever sent none is told
+// no error.
+func challenge(p Problem) string {
+	if p.Code == "signIn.required" {
+		return `Bearer realm="provolt"`
+	}
+	return `Bearer realm="provolt", error="invalid_token", error_description=` + strconv.Quote(cmp.Or(p.Detail, p.Code))
 }
 
 // describe maps err to status and code. What it does not know is a 500.
@@ -138,15 +154,15 @@ func (a *API) describe(c *gin.Context, err error) Problem {
 		syntax   *strictjson.SyntaxError
 		large    *strictjson.TooLarge
 		clash    *registry.Conflict
-		link     *malformedLink
+		address  *malformed
 	)
 	switch {
 	case errors.As(err, &known):
 		return Problem{Status: known.status, Code: known.code}
 	case errors.As(err, &large):
 		return Problem{Status: http.StatusRequestEntityTooLarge, Code: "body.tooLarge"}
-	case errors.As(err, &link):
-		return Problem{Status: http.StatusBadRequest, Code: "digitalLink.malformed", Detail: link.Error()}
+	case errors.As(err, &address):
+		return Problem{Status: http.StatusBadRequest, Code: address.code, Detail: ascii(address.Error())}
 	case errors.As(err, &invalid):
 		return Problem{Status: http.StatusUnprocessableEntity, Code: "record.invalid", Errors: invalid.Violations}
 	case errors.As(err, &rejected):
@@ -156,7 +172,7 @@ func (a *API) describe(c *gin.Context, err error) Problem {
 	case errors.As(err, &clash):
 		return a.describeConflict(clash)
 	default:
-		return describeSentinel(c, err)
+		return describeSentinel(c.Request.Context(), err)
 	}
 }
 
@@ -178,7 +194,7 @@ func describeSentinel(ctx context.Context, err error) Problem {
 	var refused *identity.Refusal
 	switch {
 	case errors.As(err, &refused):
-		return Problem{Status: http.StatusUnauthorized, Code: "signIn.required", Detail: string(refused.Reason)}
+		return Problem{Status: http.StatusUnauthorized, Code: "token.refused", Detail: string(refused.Reason)}
 	case errors.Is(err, registry.ErrUnauthenticated):
 		return Problem{Status: http.StatusUnauthorized, Code: "signIn.required"}
 	case errors.Is(err, registry.ErrForbidden):
@@ -187,28 +203,27 @@ func describeSentinel(ctx context.Context, err error) Problem {
 		return Problem{Status: http.StatusBadRequest, Code: "purpose.required"}
 	case errors.Is(err, registry.ErrNotFound):
 		return Problem{Status: http.StatusNotFound, Code: "notFound"}
-	case errors.Is(err, registry.ErrGone):
-		return Problem{Status: http.StatusGone, Code: "erased"}
-	case errors.Is(err, passport.ErrMalformed):
-		return Problem{Status: http.StatusBadRequest, Code: "identifier.malformed", Detail: err.Error()}
 	case errors.Is(err, registry.ErrFull):
 		return Problem{Status: http.StatusInsufficientStorage, Code: "storage.full"}
 	case errors.Is(err, registry.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), ctx.Err() != nil:
 		return Problem{Status: http.StatusServiceUnavailable, Code: "unavailable"}
 	}
-	return describePhoto(err)
+	return Problem{Status: http.StatusInternalServerError, Code: "internal"}
 }
 
-func describePhoto(err error) Problem {
-	switch {
-	case errors.Is(err, carrier.ErrTooLarge), errors.Is(err, carrier.ErrTooManyPixels):
-		return Problem{Status: http.StatusRequestEntityTooLarge, Code: "photo.tooLarge"}
-	case errors.Is(err, carrier.ErrFormat):
-		return Problem{Status: http.StatusUnsupportedMediaType, Code: "photo.format"}
-	case errors.Is(err, carrier.ErrNoCode):
-		return Problem{Status: http.StatusUnprocessableEntity, Code: "photo.noCode"}
+// ascii escapes what the text quotes of an address: nothing in a problem may
+// look like something else.
+func ascii(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r < ' ' || r > '~' {
+			quoted := strconv.QuoteRuneToASCII(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			b.WriteRune(r)
+		}
 	}
-	return Problem{Status: http.StatusInternalServerError, Code: "internal"}
+	return b.String()
 }
 
 // wantsPage reports whether a person's browser asks for a page of the public

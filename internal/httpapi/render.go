@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -17,6 +17,8 @@ const (
 	typeToken   = "application/vc+sd-jwt"
 	typeHTML    = "text/html"
 	typeLinkset = "application/linkset+json"
+	typeJWT     = "application/jwt"
+	typeProblem = "application/problem+json"
 )
 
 // encode is JSON as it goes over the wire: no HTML escaping, json.Number
@@ -37,21 +39,49 @@ func send(c *gin.Context, status int, v any) error {
 	if err != nil {
 		return err
 	}
-	c.Data(status, typeJSON, body)
+	write(c, status, typeJSON, body)
 	return nil
 }
 
-// conditional answers 304 when the client holds this entity tag already
-// (RFC 9110 section 13.1.2), else the body. HEAD gets the headers alone.
-func conditional(c *gin.Context, etag, mediaType string, body []byte) {
+// Headers are set under their canonical names, which the map of net/http wants
+// ("Etag", "Ratelimit"); case means nothing in HTTP.
+
+// write answers with a body of known length. HEAD gets the headers alone.
+func write(c *gin.Context, status int, mediaType string, body []byte) {
 	h := c.Writer.Header()
-	h["ETag"] = []string{etag}
-	if held := c.GetHeader("If-None-Match"); held != "" && matches(held, etag) {
-		c.Status(http.StatusNotModified)
+	h["Content-Type"] = []string{mediaType}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	c.Writer.WriteHeader(status)
+	if c.Request.Method == http.MethodHead {
 		c.Writer.WriteHeaderNow()
 		return
 	}
-	c.Data(http.StatusOK, mediaType, body)
+	_, _ = c.Writer.Write(body) // a client who has gone is no fault of ours
+}
+
+// noContent answers that all is well and there is nothing to say.
+func noContent(c *gin.Context) {
+	c.Writer.WriteHeader(http.StatusNoContent)
+	c.Writer.WriteHeaderNow()
+}
+
+// redirect sends the client on, without a body.
+func redirect(c *gin.Context, status int, target string) {
+	c.Writer.Header()["Content-Type"] = nil // keeps net/http from writing a page
+	http.Redirect(c.Writer, c.Request, target, status)
+	c.Writer.WriteHeaderNow()
+}
+
+// conditional answers 304 when the client holds this entity tag already
+// (RFC 9110 section 13.1.2), else the body.
+func conditional(c *gin.Context, etag, mediaType string, body []byte) {
+	c.Writer.Header()["Etag"] = []string{etag}
+	if held := c.GetHeader("If-None-Match"); held != "" && matches(held, etag) {
+		c.Writer.WriteHeader(http.StatusNotModified)
+		c.Writer.WriteHeaderNow()
+		return
+	}
+	write(c, http.StatusOK, mediaType, body)
 }
 
 // matches compares an If-None-Match list weakly with an entity tag.
@@ -59,6 +89,7 @@ func matches(list, etag string) bool {
 	if strings.TrimSpace(list) == "*" {
 		return true
 	}
+	etag = strings.TrimPrefix(etag, "W/")
 	for tag := range strings.SplitSeq(list, ",") {
 		if strings.TrimPrefix(strings.TrimSpace(tag), "W/") == etag {
 			return true
@@ -70,18 +101,24 @@ func matches(list, etag string) bool {
 // Cache-Control values.
 const (
 	cacheForever = "public, max-age=31536000, immutable"
+	cacheDay     = "public, max-age=86400"
+	cacheHour    = "public, max-age=3600"
+	cacheMinutes = "public, max-age=300"
+	cacheMinute  = "public, max-age=60"
 	cacheBriefly = "public, max-age=5"
 	cacheNever   = "private, no-store"
 )
 
 func cacheControl(c *gin.Context, value string) { c.Writer.Header()["Cache-Control"] = []string{value} }
 
-// readAll reads a body of known or unknown length without growing twice.
-func readAll(r io.Reader, length int64) ([]byte, error) {
-	var out bytes.Buffer
-	if length > 0 && length <= MaxBody {
-		out.Grow(int(length) + bytes.MinRead)
+// cacheFor lets anybody keep what is public, and nobody what was shown to a
+// caller.
+func cacheFor(c *gin.Context) {
+	if subjectOf(c).Anonymous() {
+		cacheControl(c, cacheBriefly)
+		return
 	}
-	_, err := out.ReadFrom(r)
-	return out.Bytes(), err
+	cacheControl(c, cacheNever)
 }
+
+var varyReader = []string{"Accept, Authorization, Purpose"}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -29,51 +30,65 @@ type level struct {
 	links               []link
 }
 
+// defaultLink is the relation of the link that a client gets who asks for
+// nothing in particular.
+const defaultLink = "defaultLink"
+
 var pageLanguages = []string{"en", "de"}
 
 // resolve answers a GS1 Digital Link as the GS1-Conformant Resolver standard
 // 1.2.0 asks: 400 for a malformed one, a redirect to one link, or the linkset.
 func (a *API) resolve(c *gin.Context) error {
-	dl, err := passport.ParseDigitalLink(c.Request.URL.EscapedPath())
+	dl, err := digitalLinkOf(c.Request.URL.EscapedPath())
 	if err != nil {
-		return &malformedLink{err}
+		return &malformed{"digitalLink.malformed", err}
 	}
-	place, err := a.Registry.Look(c, dl)
+	place, err := a.Registry.Look(c.Request.Context(), dl)
 	if err != nil {
 		return err
 	}
 	if !place.Known {
 		return registry.ErrNotFound
 	}
-	levels := a.levels(place)
-	self := a.Registry.BaseURL() + dl.Path()
 	h := c.Writer.Header()
 	h["Link"] = []string{
-		"<" + self + `?linkType=linkset>; rel="linkset"; type="application/linkset+json"; title="Every link of this identifier"`,
+		"<" + a.Registry.BaseURL() + dl.Path() + `?linkType=linkset>; rel="linkset"; type="application/linkset+json"; title="Every link of this identifier"`,
 		"<" + a.Registry.BaseURL() + `/contexts/linkset/v1>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"`,
 	}
 	h["Vary"] = []string{"Accept, Accept-Language"}
-	return a.follow(c, levels)
+	return a.follow(c, a.levels(place))
 }
 
-// malformedLink keeps the parser's words for the answer.
-type malformedLink struct{ err error }
-
-func (e *malformedLink) Error() string { return e.err.Error() }
+// digitalLinkOf parses a path that is a Digital Link from its first segment on:
+// passport.ParseDigitalLink tolerates what other resolvers put before it.
+func digitalLinkOf(path string) (passport.DigitalLink, error) {
+	dl, err := passport.ParseDigitalLink(path)
+	if err == nil && strings.Count(dl.Path(), "/") != strings.Count(strings.TrimSuffix(path, "/"), "/") {
+		err = errors.New("expected nothing before the GTIN or GIAI")
+	}
+	return dl, err
+}
 
 // follow answers with the linkset, the link asked for, or the default link.
 func (a *API) follow(c *gin.Context, levels []level) error {
-	asked := relationOf(c.Query("linkType"))
 	accept := c.GetHeader("Accept")
-	if asked == "linkset" || asked == "all" || asked == "" && strings.Contains(accept, typeLinkset) {
+	var target link
+	found := true
+	switch asked := c.Query("linkType"); {
+	case asked == "linkset", asked == "all":
 		return sendLinkset(c, levels)
+	case asked != "":
+		target, found = ofType(levels, relationOf(asked), accept)
+	case prefers(accept, typeLinkset, levels[0]):
+		return sendLinkset(c, levels)
+	default:
+		target = byDefault(levels[0], accept)
 	}
-	target, ok := choose(levels, asked, accept)
-	if !ok {
+	if !found {
 		return errLinkType
 	}
 	cacheControl(c, cacheBriefly)
-	c.Redirect(http.StatusTemporaryRedirect, withQuery(target.Href, c.Request.URL.RawQuery))
+	redirect(c, http.StatusTemporaryRedirect, withQuery(target.Href, c.Request.URL.RawQuery))
 	return nil
 }
 
@@ -88,135 +103,126 @@ func relationOf(linkType string) string {
 	return linkType
 }
 
-// choose picks a link: of the type asked for, else one whose media type the
-// client prefers, else the default. Links nearer to the item come first.
-func choose(levels []level, asked, accept string) (link, bool) {
-	var all []link
-	for _, l := range levels {
-		all = append(all, l.links...)
-	}
-	named := func(relation string) []link {
-		return slices.DeleteFunc(slices.Clone(all), func(l link) bool { return l.relation != relation })
-	}
-	if asked != "" && asked != "defaultLink" {
-		return preferred(named(asked), accept)
-	}
-	if asked == "" && !strings.Contains(accept, typeHTML) {
-		if found, ok := exact(levels[0].links, accept); ok {
-			return found, true
-		}
-	}
-	defaults := named("defaultLink")
-	return defaults[0], true
-}
-
-// preferred picks among links of one type by Accept; the first if it says nothing.
-func preferred(links []link, accept string) (link, bool) {
-	if len(links) == 0 {
-		return link{}, false
-	}
-	if found, ok := exact(links, accept); ok {
-		return found, true
-	}
-	return links[0], true
-}
-
-// exact finds the link whose media type Accept names, rather than merely
-// tolerates with a wildcard.
-func exact(links []link, accept string) (link, bool) {
-	var types []string
+// mediaTypes are what the links of a level lead to; the page comes first.
+func mediaTypes(links []link) []string {
+	types := []string{typeHTML}
 	for _, l := range links {
-		if l.Type != "" && strings.Contains(accept, l.Type) {
+		if l.Type != "" && !slices.Contains(types, l.Type) {
 			types = append(types, l.Type)
 		}
 	}
-	if len(types) == 0 {
-		return link{}, false
+	return types
+}
+
+// prefers reports whether a client names mediaType and likes nothing else that
+// the level has better.
+func prefers(accept, mediaType string, l level) bool {
+	if _, rank := quality(accept, mediaType); rank < exactly {
+		return false
 	}
-	chosen := negotiate(accept, types...)
-	at := slices.IndexFunc(links, func(l link) bool { return l.Type == chosen })
-	if at < 0 {
-		return link{}, false
+	return negotiate(accept, slices.Insert(mediaTypes(l.links), 1, mediaType)...) == mediaType
+}
+
+// byDefault is the default link of the level, unless the client likes another
+// representation of the same better.
+func byDefault(l level, accept string) link {
+	if chosen := negotiate(accept, mediaTypes(l.links)...); chosen != typeHTML && chosen != "" {
+		return l.links[slices.IndexFunc(l.links, func(x link) bool { return x.Type == chosen })]
 	}
-	return links[at], true
+	return l.links[0]
+}
+
+// ofType picks a link by its relation, on the nearest level that has one, and
+// among several the one whose media type the client likes best.
+func ofType(levels []level, relation, accept string) (link, bool) {
+	for _, l := range levels {
+		var found []link
+		var types []string
+		for _, x := range l.links {
+			if x.relation == relation {
+				found, types = append(found, x), append(types, x.Type)
+			}
+		}
+		if len(found) > 0 {
+			return found[max(0, slices.Index(types, negotiate(accept, types...)))], true
+		}
+	}
+	return link{}, false
 }
 
 func withQuery(target, raw string) string {
-	if raw == "" {
+	switch {
+	case raw == "":
 		return target
-	}
-	if strings.Contains(target, "?") {
+	case strings.Contains(target, "?"):
 		return target + "&" + raw
 	}
 	return target + "?" + raw
 }
 
-// levels walks up the tree: the battery, its lot, its model. The first level
-// has a default link, so that every request has one.
+// levels walks up the tree: the battery, its lot, its model. The first link of
+// each is its default.
 func (a *API) levels(p registry.Place) []level {
 	base := a.Registry.BaseURL()
 	var out []level
 	if p.Link.Serial != "" || p.Link.GIAI != "" {
-		out = append(out, a.itemLevel(base, p))
+		out = append(out, itemLevel(base, p))
 	}
-	if p.Link.Lot != "" {
-		out = append(out, level{base + lotOf(p.Link).Path(), "Batch " + p.Link.Lot, recordLinks(base+"/v1/batches/", p.Batch, "Batch record")})
+	if !p.Batch.IsZero() {
+		lot := passport.DigitalLink{GTIN: p.Link.GTIN, Lot: p.Link.Lot}
+		out = append(out, sharedLevel(base, lot, "Batch "+lot.Lot, "/v1/batches/"+p.Batch.String()))
 	}
-	if p.Link.GTIN != "" {
+	if !p.Model.IsZero() {
 		model := passport.DigitalLink{GTIN: p.Link.GTIN}
-		out = append(out, level{base + model.Path(), "Battery model, GTIN " + string(p.Link.GTIN), recordLinks(base+"/v1/models/", p.Model, "Model record")})
+		out = append(out, sharedLevel(base, model, "Battery model, GTIN "+string(model.GTIN), "/v1/models/"+p.Model.String()))
 	}
-	return slices.DeleteFunc(out, func(l level) bool { return len(l.links) == 0 })
+	return out
 }
 
-func lotOf(l passport.DigitalLink) passport.DigitalLink {
-	return passport.DigitalLink{GTIN: l.GTIN, Lot: l.Lot}
-}
-
-func (a *API) itemLevel(base string, p registry.Place) level {
+func itemLevel(base string, p registry.Place) level {
 	l := level{anchor: base + p.Link.Path(), description: "Battery " + p.Link.ElementString()}
 	if p.Passport.IsZero() {
 		page := base + "/not-registered" + p.Link.Path()
 		l.links = []link{
-			{page, "Not registered", "", nil, "defaultLink"},
+			{page, "Not registered", "", nil, defaultLink},
 			{page, "Not registered", typeHTML, pageLanguages, "verificationService"},
 		}
 		return l
 	}
-	id := p.Passport.String()
+	page, record := base+"/p/"+p.Passport.String(), base+"/v1/passports/"+p.Passport.String()
 	l.links = []link{
-		{base + "/p/" + id, "Battery passport", "", nil, "defaultLink"},
-		{base + "/p/" + id, "Battery passport", typeHTML, pageLanguages, "dpp"},
-		{base + "/v1/passports/" + id, "Battery passport as JSON", typeJSON, nil, "dpp"},
-		{base + "/v1/passports/" + id + "?as=token", "Battery passport, signed", typeToken, nil, "dpp"},
-		{base + "/v1/passports/" + id + "/verification", "The registry's check of the passport", typeJSON, nil, "verificationService"},
-		{base + "/v1/passports/" + id + "/versions", "Versions of the passport", typeJSON, nil, "registryEntry"},
+		{page, "Battery passport", "", nil, defaultLink},
+		{page, "Battery passport", typeHTML, pageLanguages, "dpp"},
+		{record, "Battery passport as JSON", typeJSON, nil, "dpp"},
+		{record + "?as=token", "Battery passport, signed", typeToken, nil, "dpp"},
+		{record + "/verification", "The registry's check of the passport", typeJSON, nil, "verificationService"},
+		{record + "/versions", "Versions of the passport", typeJSON, nil, "registryEntry"},
 	}
 	return l
 }
 
-func recordLinks(path string, series passport.ID, title string) []link {
-	if series.IsZero() {
-		return nil
-	}
-	target := path + series.String()
-	return []link{
-		{target, title, "", nil, "defaultLink"},
-		{target, title, typeJSON, nil, "masterData"},
-		{target + "?as=token", title + ", signed", typeToken, nil, "certificationInfo"},
-	}
+// sharedLevel is a model or a batch. A person who scans its code holds a
+// battery, and the code does not say which: the default link asks for the
+// serial number. Programs get the record.
+func sharedLevel(base string, dl passport.DigitalLink, description, record string) level {
+	page := base + "/look-up?gtin=" + string(dl.GTIN)
+	return level{base + dl.Path(), description, []link{
+		{page, "Look up a battery of this model", "", nil, defaultLink},
+		{page, "Look up a battery of this model", typeHTML, pageLanguages, "verificationService"},
+		{base + record, description, typeJSON, nil, "masterData"},
+		{base + record + "?as=token", description + ", signed", typeToken, nil, "certificationInfo"},
+	}}
 }
 
 // sendLinkset answers with every link of every level (RFC 9264).
 func sendLinkset(c *gin.Context, levels []level) error {
 	set := make([]map[string]any, len(levels))
 	for i, l := range levels {
-		entry := map[string]any{"anchor": l.anchor, "itemDescription": l.description}
+		set[i] = map[string]any{"anchor": l.anchor, "itemDescription": l.description}
 		for _, x := range l.links {
-			list, _ := entry[gs1Voc+x.relation].([]link)
-			entry[gs1Voc+x.relation] = append(list, x)
+			list, _ := set[i][gs1Voc+x.relation].([]link)
+			set[i][gs1Voc+x.relation] = append(list, x)
 		}
-		set[i] = entry
 	}
 	body, err := encode(gin.H{"linkset": set})
 	if err != nil {
@@ -224,16 +230,5 @@ func sendLinkset(c *gin.Context, levels []level) error {
 	}
 	cacheControl(c, cacheBriefly)
 	conditional(c, digestTag("linkset", body), typeLinkset, body)
-	return nil
-}
-
-func preflight(c *gin.Context) error {
-	h := c.Writer.Header()
-	h.Set("Allow", "GET, HEAD, OPTIONS, POST, DELETE")
-	h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS, POST, DELETE")
-	h.Set("Access-Control-Allow-Headers", "Accept, Accept-Language, Authorization, Content-Type, Idempotency-Key, If-None-Match, Purpose")
-	h.Set("Access-Control-Max-Age", "86400")
-	c.Status(http.StatusNoContent)
-	c.Writer.WriteHeaderNow()
 	return nil
 }

@@ -85,12 +85,20 @@ func (a *API) passportAnswer(v registry.View) passportAnswer {
 
 func (a *API) addPart(out *passportAnswer, t passport.RecordType, p *registry.Part) {
 	out.Records[string(t)] = a.recordShape(p)
+	out.Withheld = append(out.Withheld, withheldFrom(t, p)...)
+}
+
+// withheldFrom names what a record may hold and this reader does not see;
+// nothing where the signed bytes hold nothing back.
+func withheldFrom(t passport.RecordType, p *registry.Part) []withheldShape {
+	out := []withheldShape{}
 	if p.WithheldCount == 0 {
-		return
+		return out
 	}
 	for _, w := range p.Withheld {
-		out.Withheld = append(out.Withheld, withheldShape{w.ID, t, w.Tier, w.Name})
+		out = append(out, withheldShape{w.ID, t, w.Tier, w.Name})
 	}
+	return out
 }
 
 func (a *API) recordShape(p *registry.Part) recordShape {

@@ -48,7 +48,7 @@ const (
 	AlgorithmRefused Reason = "token.algorithm"      // not one of the issuer's asymmetric algorithms
 	HeaderRefused    Reason = "token.header"         // crit, b64, jwk, jku, x5u or x5c
 	KeyIDRefused     Reason = "token.keyId"          // kid is missing, too long or holds odd characters
-	IssuerUnknown    Reason = "issuer.unknown"       // no or another iss
+	IssuerUnknown    Reason = "issuer.unknown"       // no or another iss, or one whose keys may not be fetched
 	KeyUnknown       Reason = "key.unknown"          // the issuer publishes no such key
 	KeyUnfit         Reason = "key.unfit"            // the key does not go with the algorithm, or is weak
 	KeysUnavailable  Reason = "key.unavailable"      // the issuer's keys could not be fetched
@@ -128,7 +128,8 @@ type Options struct {
 	// follows no redirect.
 	Client *http.Client
 
-	// Log hears of key sets that could not be fetched; nil: nobody does.
+	// Log hears of key sets that could not be fetched and of bindings that
+	// cannot be used; nil: nobody does.
 	Log *slog.Logger
 }
 
@@ -136,6 +137,7 @@ type Options struct {
 type Authenticator struct {
 	o       Options
 	issuers *issuers
+	good    goodTokens
 }
 
 // New makes an Authenticator. It reports every fault of the options at once
@@ -177,8 +179,11 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer string, at time
 	if err != nil {
 		return access.Subject{}, err
 	}
-	if err := t.verify(ctx, iss, a.o.Audience, at); err != nil {
-		return access.Subject{}, err
+	if !a.good.holds(bearer, at) {
+		if err := t.verify(ctx, iss, a.o.Audience, at); err != nil {
+			return access.Subject{}, err
+		}
+		a.good.add(bearer, t, at)
 	}
 	return a.subject(ctx, t, iss)
 }

@@ -523,6 +523,24 @@ func TestRegisteredProvidersAreFoundAndFollowTheirBinding(t *testing.T) {
 	refused(t, a, token, identity.IssuerUnknown)
 }
 
+func TestABindingThatCannotBeUsedIsARefusal(t *testing.T) {
+	p := newProvider(t, "acme", ec(t, elliptic.P256()))
+	for name, bound := range map[string]identity.External{
+		"keys in the clear":   {Issuer: "http://login.example", Org: "acme"},
+		"keys from inside":    {Issuer: "https://login.example", Org: "acme", KeySetURL: "http://169.254.169.254/keys"},
+		"no URL":              {Issuer: "acme", Org: "acme"},
+		"no organisation":     {Issuer: "https://login.example", Org: "Not An Org"},
+		"a shared secret key": {Issuer: "https://login.example", Org: "acme", Algorithms: []string{"HS256"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := authenticator(t, identity.Options{Bound: func(context.Context, string) (identity.External, bool, error) { return bound, true, nil }})
+			claims := p.claims()
+			claims["iss"] = bound.Issuer
+			refused(t, a, p.token(t, claims), identity.IssuerUnknown)
+		})
+	}
+}
+
 func TestFaultyOptionsAreReportedAllAtOnce(t *testing.T) {
 	_, err := identity.New(identity.Options{External: []identity.External{
 		{Issuer: "http://login.example", Org: "acme"},

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -278,11 +279,13 @@ func (s *issuers) find(ctx context.Context, name string) (*issuer, error) {
 	if !ok || e.Issuer != name {
 		return nil, refuse(IssuerUnknown)
 	}
-	return s.keep(e)
+	return s.keep(ctx, e)
 }
 
-// keep returns the issuer made for e, remaking it when its binding changed.
-func (s *issuers) keep(e External) (*issuer, error) {
+// keep returns the issuer made for e, remaking it when its binding changed. A
+// binding that no issuer can be made of (its keys may not be fetched from
+// there) is logged and leaves the issuer unknown: the registry lacks nothing.
+func (s *issuers) keep(ctx context.Context, e External) (*issuer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if b, ok := s.bound[e.Issuer]; ok && same(b.from, e) {
@@ -290,7 +293,8 @@ func (s *issuers) keep(e External) (*issuer, error) {
 	}
 	made, err := newExternal(e, s.o)
 	if err != nil {
-		return nil, fmt.Errorf("registered token issuer %q: %w", e.Issuer, err)
+		s.o.Log.WarnContext(ctx, "registered token issuer refused", slog.String("issuer", e.Issuer), slog.Any("error", err))
+		return nil, refuse(IssuerUnknown)
 	}
 	if len(s.bound) >= maxBound {
 		clear(s.bound)

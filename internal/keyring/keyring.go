@@ -61,7 +61,7 @@ const (
 // Options say how key files are protected. The zero value keeps them plain,
 // which only a demo may.
 type Options struct {
-	Passphrase []byte // encrypts every key file; required in production
+	Passphrase []byte // encrypts every key file; required in production; nil: none, empty: refused
 	Production bool   // refuse plain key files and any mode but 0600 and 0700
 
 	workFactor int // of scrypt, log2; 0 is age's own. Lower in this package's tests only.
@@ -118,6 +118,9 @@ func Open(dir string, o Options) (*Keyring, error) {
 	if err := os.MkdirAll(k.dir, dirMode); err != nil {
 		return nil, fmt.Errorf("open keyring: %w", err)
 	}
+	if o.Passphrase != nil && len(o.Passphrase) == 0 {
+		return nil, fmt.Errorf("open keyring %s: the passphrase file is empty: %w", k.dir, ErrPassphrase)
+	}
 	if o.Production && len(o.Passphrase) == 0 {
 		return nil, fmt.Errorf("open keyring %s: production keeps no plain keys: %w", k.dir, ErrPassphrase)
 	}
@@ -161,7 +164,44 @@ func (k *Keyring) unlock() error {
 	return nil
 }
 
+// makeIdentity makes the identity of a new keyring. Beside anything that was
+// sealed to an identity that is gone, a new one would hide the loss.
 func (k *Keyring) makeIdentity(name string) error {
+	sealed, err := k.holdsSealed()
+	if err != nil {
+		return err
+	}
+	if sealed {
+		if _, err := os.Stat(name); err == nil { // another process made it, and a key, since we looked
+			return k.unlock()
+		}
+		return fmt.Errorf("open keyring %s: %s is missing: restore it from the backup; the keys cannot be opened without it", k.dir, identityFile)
+	}
+	return k.newIdentity(name)
+}
+
+// holdsSealed reports whether a key or secret is encrypted to an identity.
+func (k *Keyring) holdsSealed() (bool, error) {
+	names, err := os.ReadDir(k.dir)
+	if err != nil {
+		return false, fmt.Errorf("read keyring: %w", err)
+	}
+	for _, d := range names {
+		if !strings.HasSuffix(d.Name(), keySuffix) && !strings.HasSuffix(d.Name(), secretSuffix) {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(k.dir, d.Name()))
+		if err != nil {
+			return false, fmt.Errorf("read keyring: %w", err)
+		}
+		if bytes.Contains(text, []byte(armor.Header)) { // a secret is armor, a key holds it as a text
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (k *Keyring) newIdentity(name string) error {
 	identity, err := age.GenerateX25519Identity()
 	if err != nil {
 		return fmt.Errorf("make keyring identity: %w", err)

@@ -177,6 +177,61 @@ func TestSealedKeysNeedThePassphrase(t *testing.T) {
 	})
 }
 
+// A new identity beside keys of the old one would hide that these are lost
+// until the day one of them has to sign.
+func TestALostIdentityIsNotReplaced(t *testing.T) {
+	for name, seal := range map[string]func(*Keyring){
+		"a key":    func(k *Keyring) { mustCreate(t, k, ES256, now) },
+		"a secret": func(k *Keyring) { mustSecret(t, k) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			seal(mustOpen(t, dir, sealed()))
+			identity := filepath.Join(dir, "keys", identityFile)
+			backup, err := os.ReadFile(identity)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Remove(identity); err != nil {
+				t.Fatal(err)
+			}
+			const want = "identity.age is missing: restore it from the backup; the keys cannot be opened without it"
+			if _, err := Open(dir, sealed()); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("opened without its identity: %v", err)
+			}
+			if _, err := os.Stat(identity); err == nil {
+				t.Error("an identity was made")
+			}
+			if err := os.WriteFile(identity, backup, fileMode); err != nil {
+				t.Fatal(err)
+			}
+			mustOpen(t, dir, sealed())
+		})
+	}
+}
+
+func mustSecret(t *testing.T, k *Keyring) {
+	t.Helper()
+	if _, err := k.Secret("tokens"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAKeyringOfPlainKeysMayBeginToSeal(t *testing.T) {
+	dir := t.TempDir()
+	mustCreate(t, mustOpen(t, dir, Options{}), ES256, now)
+	mustOpen(t, dir, Options{Passphrase: sealed().Passphrase, workFactor: 5})
+}
+
+func TestAnEmptyPassphraseIsNoPassphrase(t *testing.T) {
+	for _, production := range []bool{true, false} {
+		_, err := Open(t.TempDir(), Options{Passphrase: []byte{}, Production: production})
+		if !errors.Is(err, ErrPassphrase) || !strings.Contains(err.Error(), "the passphrase file is empty") {
+			t.Errorf("production %v: %v", production, err)
+		}
+	}
+}
+
 func mustSigner(t *testing.T, k *Keyring) crypto.Signer {
 	t.Helper()
 	_, s, err := k.Signer("acme", ES256, now)

@@ -40,7 +40,7 @@ const kosovo Country = "XK"
 
 var countries = func() map[Country]bool {
 	set := map[Country]bool{}
-	for _, code := range strings.Fields(officiallyAssigned) {
+	for code := range strings.FieldsSeq(officiallyAssigned) {
 		set[Country(code)] = true
 	}
 	return set

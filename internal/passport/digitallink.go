@@ -296,7 +296,7 @@ func (l DigitalLink) Key() (BatteryKey, bool) {
 		return batteryKey("gs1", DigitalLink{GTIN: l.GTIN, Serial: l.Serial}.ElementString()), true
 	case AssetLevel:
 		return batteryKey("gs1", l.ElementString()), true
-	default:
-		return BatteryKey{}, false
+	case ModelLevel, BatchLevel:
 	}
+	return BatteryKey{}, false
 }

@@ -17,25 +17,32 @@ func TestDigitalLinkSaysWhatItNames(t *testing.T) {
 	}{
 		{
 			"/01/" + g14, "/01/" + g14, "(01)" + g14,
-			DigitalLink{GTIN: g14}, ModelLevel,
+			DigitalLink{GTIN: g14},
+			ModelLevel,
 		}, {
 			"/01/" + g14 + "/22/2B", "/01/" + g14 + "/22/2B", "(01)" + g14 + "(22)2B",
-			DigitalLink{GTIN: g14, Variant: "2B"}, ModelLevel,
+			DigitalLink{GTIN: g14, Variant: "2B"},
+			ModelLevel,
 		}, {
 			"/01/" + g14 + "/10/L-7", "/01/" + g14 + "/10/L-7", "(01)" + g14 + "(10)L-7",
-			DigitalLink{GTIN: g14, Lot: "L-7"}, BatchLevel,
+			DigitalLink{GTIN: g14, Lot: "L-7"},
+			BatchLevel,
 		}, {
 			"/01/" + g14 + "/21/A1", "/01/" + g14 + "/21/A1", "(01)" + g14 + "(21)A1",
-			DigitalLink{GTIN: g14, Serial: "A1"}, ItemLevel,
+			DigitalLink{GTIN: g14, Serial: "A1"},
+			ItemLevel,
 		}, {
 			"/01/" + g14 + "/10/L-7/21/A1", "/01/" + g14 + "/10/L-7/21/A1", "(01)" + g14 + "(10)L-7(21)A1",
-			DigitalLink{GTIN: g14, Lot: "L-7", Serial: "A1"}, ItemLevel,
+			DigitalLink{GTIN: g14, Lot: "L-7", Serial: "A1"},
+			ItemLevel,
 		}, {
 			"/01/" + g14 + "/22/2B/10/L-7/21/A1", "/01/" + g14 + "/22/2B/10/L-7/21/A1", "(01)" + g14 + "(22)2B(10)L-7(21)A1",
-			DigitalLink{GTIN: g14, Variant: "2B", Lot: "L-7", Serial: "A1"}, ItemLevel,
+			DigitalLink{GTIN: g14, Variant: "2B", Lot: "L-7", Serial: "A1"},
+			ItemLevel,
 		}, {
 			"/8004/95060001BAT-1", "/8004/95060001BAT-1", "(8004)95060001BAT-1",
-			DigitalLink{GIAI: "95060001BAT-1"}, AssetLevel,
+			DigitalLink{GIAI: "95060001BAT-1"},
+			AssetLevel,
 		},
 	} {
 		link, err := ParseDigitalLink(c.text)
@@ -79,7 +86,7 @@ func TestOneItemHasManySpellingsAndOnePath(t *testing.T) {
 }
 
 func TestEveryCharacterOfSet82GoesThroughAPath(t *testing.T) {
-	for c := byte(0); c < 0x80; c++ {
+	for c := range byte(0x80) {
 		link := DigitalLink{GTIN: g14, Serial: "s" + string(c)}
 		got, err := ParseDigitalLink(link.Path())
 		if !inCharacterSet82(c) {

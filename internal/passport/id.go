@@ -38,7 +38,7 @@ func NewID(at time.Time, random io.Reader) (ID, error) {
 	}
 	ms := at.UnixMilli()
 	for i := range 6 {
-		u[i] = byte(ms >> (40 - 8*i))
+		u[i] = byte(ms >> (40 - 8*i)) //nolint:gosec // eight bits at a time
 	}
 	u[6] = u[6]&0x0f | 0x70
 	u[8] = u[8]&0x3f | 0x80

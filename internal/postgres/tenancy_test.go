@@ -45,7 +45,7 @@ func as(t *testing.T, conn *pgx.Conn, tenants []passport.OrgID, do func(pgx.Tx))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback(t.Context()) //nolint:errcheck // undone on purpose
+	defer tx.Rollback(t.Context())
 	if _, err := tx.Exec(t.Context(), `SELECT set_config('provolt.tenants', $1::text[]::text, true)`, tenants); err != nil {
 		t.Fatal(err)
 	}

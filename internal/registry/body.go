@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,36 +10,40 @@ import (
 	"github.com/provolt/provolt/internal/strictjson"
 )
 
+// frame says what the body of an operation holds: {"passport": {…}, "model":
+// {…} or {"recordId": …}, …}.
+type frame struct {
+	about     passport.RecordType   // comes whole
+	required  []passport.RecordType // come whole or as pins
+	optional  []passport.RecordType // may come whole or as pins
+	versioned bool                  // may ask for a version number
+}
+
 // submission is the body of a write, taken apart: which records it carries,
 // which it pins by id, and which version number it asks for.
 type submission struct {
 	records map[passport.RecordType]map[string]any
 	pins    map[passport.RecordType]passport.ID
-	version int // 0: none asked for
+	version int // of the record it is about; 0: none asked for
 }
 
-// parseSubmission reads a body of the form {"passport": {…}, "model": {…} or
-// {"recordId": …}, …}. required names the members that must be there,
-// optional those that may. Every fault of the frame is reported at once.
-func parseSubmission(body []byte, required, optional []passport.RecordType, versioned bool) (submission, error) {
-	tree, err := strictjson.Parse(body)
+// parse reads a body. Every fault of the frame is reported at once; those of
+// the records themselves are for the schema.
+func (f frame) parse(body []byte) (submission, error) {
+	top, err := object(body, "an object whose members are the records")
 	if err != nil {
 		return submission{}, err
 	}
-	top, ok := tree.(map[string]any)
-	if !ok {
-		return submission{}, &Invalid{[]passport.Violation{{
-			Code: "body.type", Severity: passport.Blocking, Expected: "a JSON object", Found: kind(tree),
-			Repair: "send an object whose members are the records",
-		}}}
-	}
 	s := submission{records: map[passport.RecordType]map[string]any{}, pins: map[passport.RecordType]passport.ID{}}
-	faults := s.readMembers(top, slices.Concat(required, optional), versioned)
-	for _, t := range required {
+	var faults []passport.Violation
+	for _, name := range slices.Sorted(maps.Keys(top)) {
+		faults = append(faults, s.readMember(f, name, top[name])...)
+	}
+	for _, t := range append([]passport.RecordType{f.about}, f.required...) {
 		if _, ok := top[string(t)]; !ok {
 			faults = append(faults, passport.Violation{
 				Pointer: passport.Pointer(string(t)), Code: "member.missing", Severity: passport.Blocking,
-				Expected: "the " + string(t) + " record", Repair: "add the member " + string(t),
+				Expected: "the " + string(t) + " record", Found: "nothing", Repair: "add the member " + string(t),
 			})
 		}
 	}
@@ -48,34 +53,52 @@ func parseSubmission(body []byte, required, optional []passport.RecordType, vers
 	return s, nil
 }
 
-func (s *submission) readMembers(top map[string]any, known []passport.RecordType, versioned bool) []passport.Violation {
-	var faults []passport.Violation
-	for _, name := range slices.Sorted(maps.Keys(top)) {
-		t := passport.RecordType(name)
-		switch {
-		case slices.Contains(known, t):
-			faults = append(faults, s.readRecord(t, top[name])...)
-		case name == "version" && versioned:
-			n, ok := wholeNumber(top[name])
-			if !ok || n < 1 {
-				faults = append(faults, passport.Violation{
-					Pointer: "/version", Code: "version.form", Severity: passport.Blocking,
-					Expected: "a whole number from 1", Found: kind(top[name]), Repair: "leave version out to get the next one",
-				})
-			}
-			s.version = n
-		default:
-			faults = append(faults, passport.Violation{
-				Pointer: passport.Pointer(name), Code: "member.unknown", Severity: passport.Blocking,
-				Expected: fmt.Sprintf("only %v", known), Found: name, Repair: "remove the member, or put it inside its record",
-			})
-		}
+// object takes a body through the strict JSON gate; anything but an object is
+// refused.
+func object(body []byte, expected string) (map[string]any, error) {
+	tree, err := strictjson.Parse(body)
+	if err != nil {
+		return nil, err
 	}
-	return faults
+	top, ok := tree.(map[string]any)
+	if !ok {
+		return nil, blocking(passport.Violation{Code: "body.type", Expected: expected, Found: kind(tree), Repair: "send " + expected})
+	}
+	return top, nil
 }
 
-// readRecord takes a member that is either a whole record or a pin.
-func (s *submission) readRecord(t passport.RecordType, member any) []passport.Violation {
+func (s *submission) readMember(f frame, name string, member any) []passport.Violation {
+	t := passport.RecordType(name)
+	switch {
+	case t == f.about:
+		return s.readRecord(t, member, false)
+	case slices.Contains(f.required, t) || slices.Contains(f.optional, t):
+		return s.readRecord(t, member, true)
+	case name == "version" && f.versioned:
+		return s.readVersion(member)
+	}
+	return []passport.Violation{{
+		Pointer: passport.Pointer(name), Code: "member.unknown", Severity: passport.Blocking,
+		Expected: fmt.Sprintf("only %v", slices.Concat([]passport.RecordType{f.about}, f.required, f.optional)), Found: kind(member),
+		Repair: "remove the member, or put it inside its record",
+	}}
+}
+
+func (s *submission) readVersion(member any) []passport.Violation {
+	n, ok := wholeNumber(member)
+	if !ok || n < 1 {
+		return []passport.Violation{{
+			Pointer: "/version", Code: "version.form", Severity: passport.Blocking,
+			Expected: "a whole number from 1", Found: kind(member), Repair: "leave version out to get the next one",
+		}}
+	}
+	s.version = n
+	return nil
+}
+
+// readRecord takes a member that is a whole record or, where that is allowed, a
+// pin.
+func (s *submission) readRecord(t passport.RecordType, member any, pinnable bool) []passport.Violation {
 	record, ok := member.(map[string]any)
 	if !ok {
 		return []passport.Violation{{
@@ -84,7 +107,7 @@ func (s *submission) readRecord(t passport.RecordType, member any) []passport.Vi
 		}}
 	}
 	ref, pinned := record["recordId"]
-	if !pinned || t == passport.Item || t == passport.Condition {
+	if !pinned || !pinnable {
 		s.records[t] = record
 		return nil
 	}
@@ -107,7 +130,7 @@ func kind(v any) string {
 	case nil:
 		return "null"
 	case string:
-		return fmt.Sprintf("the text %.60q", v)
+		return "the text " + passport.Quote(v)
 	case bool:
 		return fmt.Sprint(v)
 	case []any:
@@ -120,10 +143,7 @@ func kind(v any) string {
 }
 
 func wholeNumber(v any) (int, bool) {
-	n, ok := v.(interface{ Int64() (int64, error) })
-	if !ok {
-		return 0, false
-	}
+	n, _ := v.(json.Number)
 	i, err := n.Int64()
 	return int(i), err == nil && i < 1<<31
 }

@@ -6,15 +6,52 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"sync"
 	"time"
 
 	"github.com/provolt/provolt/internal/access"
-	"github.com/provolt/provolt/internal/credential"
 	"github.com/provolt/provolt/internal/passport"
 	"github.com/provolt/provolt/internal/tlog"
 )
+
+// Standing returns the status of a passport and who follows it.
+func (r *Registry) Standing(ctx context.Context, id passport.ID) (Standing, error) {
+	rec, err := r.store.Record(ctx, Query{Type: passport.Item, Series: id})
+	if err != nil {
+		return Standing{}, fmt.Errorf("passport %s: %w", id, err)
+	}
+	return r.standing(ctx, rec)
+}
+
+// standing is the replay of a passport's history. What follows a superseded
+// one is whoever holds its battery now, however many came in between.
+func (r *Registry) standing(ctx context.Context, item Record) (Standing, error) {
+	history, err := r.store.Status(ctx, item.Series)
+	if err != nil {
+		return Standing{}, fmt.Errorf("status of %s: %w", item.Series, err)
+	}
+	if len(history) == 0 {
+		return Standing{State: Active, Since: begun(item.Series)}, nil
+	}
+	last := history[len(history)-1]
+	s := Standing{State: last.To, Since: last.At, Reason: last.Reason, History: history}
+	if last.To == Superseded {
+		present, err := r.store.Record(ctx, Query{Key: &NaturalKey{Type: passport.Item, Text: item.Key}})
+		if err != nil {
+			return Standing{}, fmt.Errorf("successor of %s: %w", item.Series, err)
+		}
+		s.Successor = present.Series
+	}
+	return s, nil
+}
+
+// begun is when a series was issued first: the time in its UUIDv7.
+func begun(series passport.ID) time.Time {
+	var ms int64
+	for _, b := range series[:6] {
+		ms = ms<<8 | int64(b)
+	}
+	return time.UnixMilli(ms).UTC()
+}
 
 // SuspensionReasons are the codes a suspension can give. They are the reasons
 // for which Art. 79 to 84 of Regulation (EU) 2023/1542 or the registry's own
@@ -23,180 +60,71 @@ func SuspensionReasons() []string {
 	return []string{"safetyInquiry", "formalNonCompliance", "dataDisputed", "cloneSuspected", "keyCompromise", "operatorRequest"}
 }
 
-// SetState suspends an active passport or lifts its suspension.
+// SetState suspends an active passport or lifts its suspension, with an entry
+// for the public log. A passport in any other state is a Conflict, so that of
+// two callers at once one learns that the other was faster.
 func (r *Registry) SetState(ctx context.Context, by access.Subject, id passport.ID, to State, reason string) (Standing, error) {
-	action, kind := access.Suspend, tlog.Suspend
-	from := Active
+	action, kind, from := access.Suspend, tlog.Suspend, Active
 	if to == Active {
 		action, kind, from = access.Unsuspend, tlog.Unsuspend, Suspended
 	}
-	rec, err := r.Store.Record(ctx, Query{Type: passport.Item, Series: id, Version: 1})
+	item, err := r.passport(ctx, by, action, Query{Type: passport.Item, Series: id})
 	if err != nil {
-		return Standing{}, fmt.Errorf("passport %s: %w", id, err)
-	}
-	if err := r.allow(by, action, access.Resource{Owner: rec.Org, Type: passport.Item, Series: []passport.ID{id}, At: r.Now()}); err != nil {
 		return Standing{}, err
 	}
 	if err := checkReason(to, reason); err != nil {
 		return Standing{}, err
 	}
-	change := StatusChange{Series: id, Slot: rec.Slot, From: from, To: to, Reason: reason, Actor: by.Org, At: r.Now().UTC().Truncate(time.Microsecond)}
-	leaf, err := r.statusLeaf(kind, rec, change)
+	change := StatusChange{Series: id, Slot: item.Slot, From: from, To: to, Reason: reason, Actor: by.Org, At: r.now()}
+	leaf, err := r.statusLeaf(ctx, kind, change)
 	if err != nil {
 		return Standing{}, err
 	}
-	_, err = r.commit(ctx, Change{Tenant: rec.Org, At: change.At, Status: &change, Leaves: []Leaf{leaf}})
+	_, err = r.commit(ctx, Change{Tenant: by.Org, At: change.At, Status: &change, Leaves: []Leaf{leaf}})
 	if errors.Is(err, ErrStale) {
-		return Standing{}, &Conflict{Code: "state.changed", Existing: id}
+		return Standing{}, &Conflict{Code: CodeStateChanged, Existing: id}
 	} else if err != nil {
 		return Standing{}, fmt.Errorf("set state of %s: %w", id, err)
 	}
-	return r.Standing(ctx, id)
+	return r.standing(ctx, item)
 }
+
+// LiftReasons are the codes for lifting a suspension. The history is public and
+// part of the log: it holds codes and no text about persons.
+func LiftReasons() []string { return []string{"resolved", "issuedInError", "operatorRequest"} }
 
 func checkReason(to State, reason string) error {
-	if to != Suspended && to != Active {
-		return &Conflict{Code: "state.unreachable"}
+	var known []string
+	switch to {
+	case Suspended:
+		known = SuspensionReasons()
+	case Active:
+		known = LiftReasons()
+	case Superseded, Revoked, Ceased:
+		return &Conflict{Code: CodeStateUnreachable}
+	default:
+		return &Conflict{Code: CodeStateUnreachable}
 	}
-	if to == Suspended && !slices.Contains(SuspensionReasons(), reason) {
-		return &Invalid{[]passport.Violation{{
-			Pointer: "/reason", Code: "reason.unknown", Severity: passport.Blocking, Found: strconv.Quote(reason),
-			Expected: fmt.Sprintf("one of %v", SuspensionReasons()), Repair: "give one of the reason codes",
-		}}}
+	if slices.Contains(known, reason) {
+		return nil
 	}
-	return nil
+	expected := fmt.Sprintf("one of %v", known)
+	return blocking(passport.Violation{
+		Pointer: "/reason", Code: "reason.unknown", Found: passport.Quote(reason), Expected: expected, Repair: "give " + expected,
+	})
 }
 
-// statusLeaf names its target by the commitment of the issuance leaf, which
-// the log turns into an index; the actor by DID.
-func (r *Registry) statusLeaf(kind tlog.Kind, rec Record, c StatusChange) (Leaf, error) {
-	target := tlog.Commitment(string(rec.Type), rec.Salt, rec.ContentDigest, rec.TokenDigest)
+// statusLeaf names its target by the commitment of the passport's first
+// issuance leaf, which the log turns into an index; the actor by DID.
+func (r *Registry) statusLeaf(ctx context.Context, kind tlog.Kind, c StatusChange) (Leaf, error) {
+	first, err := r.store.Record(ctx, Query{Type: passport.Item, Series: c.Series, Version: 1})
+	if err != nil {
+		return Leaf{}, fmt.Errorf("passport %s: %w", c.Series, err)
+	}
+	target := commitment(first)
 	data, err := tlog.PublicLeaf(kind, map[string]string{
 		"target": base64.RawURLEncoding.EncodeToString(target[:]), "actor": r.DID(c.Actor),
 		"reason": c.Reason, "at": c.At.Format(time.RFC3339Nano),
 	})
-	return Leaf{Kind: kind, Series: rec.Series, Data: data}, err
-}
-
-// The kinds of status lists: Bitstring lists by purpose, and the IETF token
-// status list, which holds both.
-const (
-	RevocationList = string(credential.Revocation)
-	SuspensionList = string(credential.Suspension)
-	TokenList      = "tokens"
-)
-
-// statusLists keeps the signed lists for a few seconds: rendering one costs a
-// scan of its slots and a signature.
-type statusLists struct {
-	mu    sync.Mutex
-	lists map[listKey]signedList
-}
-
-type listKey struct {
-	number       int
-	kind, format string
-}
-
-type signedList struct {
-	body []byte
-	at   time.Time
-}
-
-// listFresh is how long another process's suspension may stay unseen in a
-// served list.
-const listFresh = 2 * time.Second
-
-// A copy of a list may be kept for listTTL, and answers nothing after listLife.
-const (
-	listTTL  = 5 * time.Minute
-	listLife = 24 * time.Hour
-)
-
-// forget drops the lists with this number.
-func (l *statusLists) forget(number int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for key := range l.lists {
-		if key.number == number {
-			delete(l.lists, key)
-		}
-	}
-}
-
-// StatusList returns a signed status list: kind is RevocationList,
-// SuspensionList or TokenList; format "jwt", or "json" for the first two (plain JSON with an
-// eddsa-jcs-2022 proof).
-func (r *Registry) StatusList(ctx context.Context, kind string, number int, format string) ([]byte, error) {
-	key := listKey{number, kind, format}
-	now := r.Now().UTC().Truncate(time.Second)
-	r.lists.mu.Lock()
-	held, ok := r.lists.lists[key]
-	r.lists.mu.Unlock()
-	if ok && now.Sub(held.at) < listFresh {
-		return held.body, nil
-	}
-	body, err := r.signList(ctx, key, now)
-	if err != nil {
-		return nil, err
-	}
-	r.lists.mu.Lock()
-	defer r.lists.mu.Unlock()
-	if r.lists.lists == nil {
-		r.lists.lists = map[listKey]signedList{}
-	}
-	r.lists.lists[key] = signedList{body, now}
-	return body, nil
-}
-
-// signList renders one list from the stored states.
-func (r *Registry) signList(ctx context.Context, key listKey, now time.Time) ([]byte, error) {
-	states, err := r.Store.StatusList(ctx, key.number)
-	if err != nil {
-		return nil, fmt.Errorf("status list %d: %w", key.number, err)
-	}
-	list := credential.StatusList{
-		BaseURL: r.BaseURL(), List: key.number, IssuedAt: now, ExpiresAt: now.Add(listLife), TTL: listTTL,
-		Statuses: map[int]credential.Status{},
-	}
-	operator, err := r.party(ctx, passport.Operator)
-	if err != nil {
-		return nil, err
-	}
-	list.Issuer = credential.Party{DID: operator.DID, Name: operator.Name}
-	for offset, state := range states {
-		_, index := credential.StatusIndex(r.statusSecret, int64(key.number)*StatusListSize+int64(offset))
-		list.Statuses[index] = statusOf(state)
-	}
-	algorithm := ES256
-	if key.format == "json" {
-		algorithm = Ed25519
-	}
-	kid, signer, err := r.Keys.Signer(passport.Operator, algorithm, r.Now())
-	if err != nil {
-		return nil, fmt.Errorf("sign status list: %w", err)
-	}
-	purpose := credential.Purpose(key.kind)
-	switch {
-	case key.kind == TokenList:
-		return list.TokenJWT(kid, signer)
-	case key.format == "json":
-		return list.JSON(purpose, kid, signer)
-	default:
-		return list.JWT(purpose, kid, signer)
-	}
-}
-
-// statusOf is how a state shows in the lists. Superseded and ceased are no
-// judgement on the record: the signed lists leave them valid, and the page and
-// /v1/passports/{id} say what they are.
-func statusOf(s State) credential.Status {
-	switch s {
-	case Suspended:
-		return credential.Suspended
-	case Revoked:
-		return credential.Revoked
-	case Active, Superseded, Ceased:
-	}
-	return credential.Valid
+	return Leaf{Kind: kind, Series: c.Series, Data: data}, err
 }

@@ -55,7 +55,7 @@ type Part struct {
 	Version       int
 	Issuer        Party
 	IssuedAt      time.Time
-	Record        map[string]any        // processed: public members and those the reader may see
+	Record        map[string]any        // processed: public members and those the reader may see; shared, not to be changed
 	Withheld      []catalogue.Attribute // restricted attributes the record may hold and this reader does not see
 	WithheldCount int                   // how many disclosures the signed bytes hold back
 	TokenDigest   [32]byte
@@ -65,8 +65,8 @@ type Part struct {
 type Place struct {
 	Link     passport.DigitalLink
 	Known    bool        // a model of this GTIN (or the asset) is registered
-	Model    passport.ID // series of the newest model with this GTIN
-	Batch    passport.ID // series; zero unless the link names a registered lot
+	Model    passport.ID // series of the model that was registered first with this GTIN: nobody takes over another's
+	Batch    passport.ID // series of the batch registered first with that lot; zero unless the link names one
 	Passport passport.ID // in force for the battery; zero if not registered
 }
 
@@ -82,7 +82,7 @@ type Versioned struct {
 type Write struct {
 	By     access.Subject
 	Body   []byte // as sent; passes the strict JSON gate first
-	DryRun bool   // run every gate, sign nothing, store nothing
+	DryRun bool   // pass every gate, issue nothing, store nothing
 	Key    string // Idempotency-Key, or empty
 }
 
@@ -90,9 +90,9 @@ type Write struct {
 type Receipt struct {
 	Repeated    bool // the answer to an earlier request with the same Idempotency-Key
 	DryRun      bool
-	Unchanged   bool        // an equal record was there already; nothing was written (models and batches)
-	Records     []Issued    // in the order model, batch, passport
-	Passport    passport.ID // zero for models and batches
+	Unchanged   bool        // equal records were there already; none was written
+	Records     []Issued    // in the order model, batch, passport; the last is what the call is about
+	Passport    passport.ID // zero for models and batches, and for a first passport in a dry run
 	BatteryID   string
 	DigitalLink string
 	Warnings    []passport.Violation
@@ -105,7 +105,7 @@ type Issued struct {
 	Series   passport.ID
 	Version  int
 	Reused   bool   // an equal version existed and is used
-	Token    []byte // with all disclosures, as its owner sees it
+	Token    []byte // with all disclosures, as its owner sees it; only of what was issued and what the call is about
 	Digest   [32]byte
 	IssuedAt time.Time
 }

@@ -17,6 +17,9 @@ type crossCode string
 // The codes, by the record they are found in.
 const (
 	regionCountry crossCode = "region.country"
+	mixedScripts  crossCode = "text.mixedScripts"
+	futureDate    crossCode = "date.future"
+	futureInstant crossCode = "instant.future"
 
 	warrantyPeriod       crossCode = "warranty.notPositive"
 	compositionMass      crossCode = "composition.exceedsMass"
@@ -87,6 +90,9 @@ type crossCheck struct {
 // crossChecks is the list of all cross-field checks.
 var crossChecks = map[crossCode]crossCheck{
 	regionCountry: {passport.Blocking, "Write the ISO 3166-2 code of a region of this country, such as CN-XJ for CN.", ""},
+	mixedScripts:  {passport.Warning, "Type the word anew in one script: letters of two scripts can look the same and name somebody else.", ""},
+	futureDate:    {passport.Warning, "Correct the date, or the clock it was read from, unless it is planned.", ""},
+	futureInstant: {passport.Blocking, "Set the clock of the recording system, or give the time with its offset from UTC.", ""},
 
 	warrantyPeriod:       {passport.Blocking, "State the period as an ISO 8601 duration longer than zero, such as P8Y.", "Annex XIII 1(m)"},
 	compositionMass:      {passport.Blocking, "Check the unit (kg per battery) and the masses of the materials, or the battery mass.", "Annex XIII 2(a)"},

@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/provolt/provolt/internal/passport"
 )
@@ -22,15 +23,16 @@ var (
 )
 
 // crossBatch checks a batch record within itself and against the model it
-// pins; a nil model leaves the checks between the two out. Pointers are
+// pins; a nil model leaves the checks between the two out, a zero now the clock. Pointers are
 // relative to the batch record.
-func crossBatch(doc, model map[string]any) []passport.Violation {
+func crossBatch(doc, model map[string]any, now time.Time) []passport.Violation {
 	r, batch := &crossReport{}, rootOf(doc)
-	countries(r, batch)
+	everywhere(r, batch)
 	period := batch.at("productionPeriod")
 	if windowOf(period.at("to")).before(windowOf(period.at("from"))) {
 		r.fault(productionOrder, period.at("to"), "a day on or after "+period.at("from").text(), period.at("to").text())
 	}
+	notAhead(r, period.at("from"), now)
 	lots := batch.at("origins").elements()
 	unique(r, lotDuplicate, lots, "lotId")
 	for _, lot := range lots {

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"math/big"
+	"time"
 
 	"github.com/provolt/provolt/internal/passport"
 )
@@ -10,11 +11,12 @@ import (
 var capacityHeadroom = decimal("1.1")
 
 // crossCondition checks a condition record within itself and against the
-// model of its battery, which may be nil. Pointers are relative to the
+// model of its battery, which may be nil. A zero now leaves the clock out. Pointers are relative to the
 // condition record.
-func crossCondition(doc, model map[string]any) []passport.Violation {
+func crossCondition(doc, model map[string]any, now time.Time) []passport.Violation {
 	r, condition := &crossReport{}, rootOf(doc)
-	countries(r, condition)
+	everywhere(r, condition)
+	recordedBy(r, condition.at("recordedAt"), now)
 	histogram(r, condition.at("temperature"))
 	histogram(r, condition.at("socHistogram"))
 	for _, member := range []string{"capacityFadePct", "powerFadePct", "roundTripEfficiencyFadePct"} {

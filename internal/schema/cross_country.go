@@ -11,27 +11,6 @@ import (
 // 2023/1542 counts as the Union market (text with EEA relevance).
 var economicArea = strings.Fields(`AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK`)
 
-// countryMembers are the members that hold a country wherever they stand.
-var countryMembers = []string{"country", "seat", "coveredGovernment"}
-
-// countries checks every country code of a record against ISO 3166-1 and
-// every region against its country (ISO 3166-2 codes begin with it).
-func countries(r *crossReport, p place) {
-	for _, element := range p.elements() {
-		countries(r, element)
-	}
-	for _, name := range p.names() {
-		member := p.at(name)
-		if slices.Contains(countryMembers, name) {
-			country(r, member, member.text())
-		}
-		countries(r, member)
-		if name == "region" {
-			region(r, member, p.at("country").text())
-		}
-	}
-}
-
 // country checks one code; none at all is an unknown country, which is no
 // fault.
 func country(r *crossReport, at place, code string) {
@@ -43,11 +22,18 @@ func country(r *crossReport, at place, code string) {
 	}
 }
 
-func region(r *crossReport, at place, country string) {
-	if country == "" || at.text() == "" {
-		return
+// countryMembers are the members that hold a country wherever they stand.
+var countryMembers = []string{"country", "seat", "coveredGovernment"}
+
+// countries checks a member against ISO 3166-1, or a region against the
+// country beside it (ISO 3166-2 codes begin with it).
+func countries(r *crossReport, beside map[string]any, at trail, text string) {
+	if slices.Contains(countryMembers, at.token) {
+		country(r, at.place(text), text)
 	}
-	if before, _, ok := strings.Cut(at.text(), "-"); !ok || before != country {
-		r.fault(regionCountry, at, "an ISO 3166-2 code that begins with "+country+"-", passport.Quote(at.text()))
+	if of, _ := beside["country"].(string); at.token == "region" && of != "" {
+		if before, _, ok := strings.Cut(text, "-"); !ok || before != of {
+			r.fault(regionCountry, at.place(text), "an ISO 3166-2 code that begins with "+of+"-", passport.Quote(text))
+		}
 	}
 }

@@ -26,3 +26,32 @@ func windowOf(p place) window {
 func (w window) before(o window) bool {
 	return w != window{} && o != window{} && w.last.Before(o.first)
 }
+
+// aheadOfUTC is how much earlier than in UTC a day begins in the first time
+// zone (UTC+14). A date has no zone: it lies ahead while it has begun nowhere.
+const aheadOfUTC = 14 * time.Hour
+
+// clockTolerance is how far the clock of a recording system may be ahead.
+const clockTolerance = 5 * time.Minute
+
+// notAhead warns of a date or month that has not begun anywhere.
+func notAhead(r *crossReport, at place, now time.Time) {
+	if first := windowOf(at).first; !now.IsZero() && first.Add(-aheadOfUTC).After(now) {
+		r.fault(futureDate, at, "a date not after "+now.UTC().Format(time.DateOnly), at.text())
+	}
+}
+
+// recordedBy wants a reading to be taken before it is sent. A clock may be a
+// little ahead; what is dated further ahead would outlast every true reading
+// as the newest one.
+func recordedBy(r *crossReport, at place, now time.Time) {
+	recorded, err := passport.ParseInstant(at.text())
+	if err != nil || now.IsZero() || !recorded.After(now) {
+		return
+	}
+	code := futureDate
+	if recorded.After(now.Add(clockTolerance)) {
+		code = futureInstant
+	}
+	r.fault(code, at, "a time not after "+now.UTC().Format(time.RFC3339), at.text())
+}

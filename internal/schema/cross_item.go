@@ -3,19 +3,22 @@ package schema
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/provolt/provolt/internal/passport"
 )
 
 // crossItem checks an item passport within itself and against the model and
 // the batch it pins; either may be nil. Pointers are relative to the item
-// record.
-func crossItem(doc, model, batch map[string]any) []passport.Violation {
+// record. A zero now leaves the clock out.
+func crossItem(doc, model, batch map[string]any, now time.Time) []passport.Violation {
 	r, item := &crossReport{}, rootOf(doc)
-	countries(r, item)
+	everywhere(r, item)
 	identified(r, item, rootOf(model))
 	inBatch(r, item, rootOf(batch))
 	inTime(r, item)
+	notAhead(r, item.at("manufacturingDate"), now)
+	notAhead(r, item.at("placedOnMarketOn"), now)
 	predecessor(r, item)
 	importer(r, item, rootOf(model))
 	return r.violations

@@ -25,7 +25,7 @@ var (
 // the record.
 func crossModel(doc map[string]any) []passport.Violation {
 	r, model := &crossReport{}, rootOf(doc)
-	countries(r, model)
+	everywhere(r, model)
 	gtin(r, model.at("identification", "gtin"))
 	warranty(r, model.at("identification", "warrantyPeriod"))
 	compositionWithinMass(r, model)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -92,6 +93,9 @@ const soundRecords = `{
   "temperature": {"binsFrom": [-40, -20, 0, 20], "minutes": [0, 4210, 98120, 331500]}
 }}`
 
+// soundAt is when the sound records are judged: as the last of them is made.
+var soundAt = time.Date(2028, 3, 20, 4, 0, 0, 0, time.UTC)
+
 // records are the four records of one battery, as strict parsing yields them.
 type records map[string]any
 
@@ -170,9 +174,9 @@ func (w records) check() []passport.Violation {
 		found []passport.Violation
 	}{
 		{"model", crossModel(model)},
-		{"batch", crossBatch(batch, model)},
-		{"passport", crossItem(record("passport"), model, batch)},
-		{"condition", crossCondition(record("condition"), model)},
+		{"batch", crossBatch(batch, model, soundAt)},
+		{"passport", crossItem(record("passport"), model, batch, soundAt)},
+		{"condition", crossCondition(record("condition"), model, soundAt)},
 	} {
 		for _, v := range of.found {
 			v.Pointer = "/" + of.name + v.Pointer
@@ -224,6 +228,43 @@ var crossExamples = []struct {
 	},
 	{"Kosovo is a country", []edit{{"/batch/entities/0/seat", `"XK"`}}, nil},
 	{"a region lies in its country", []edit{{"/batch/origins/0/stages/0/region", `"CN-XJ"`}}, []string{"region.country /batch/origins/0/stages/0/region"}},
+
+	{"a Cyrillic letter in a Latin trade name is warned of", []edit{{"/model/identification/manufacturer", `{"name": "Tesla", "tradeName": "T\u0435sla"}`}}, []string{"text.mixedScripts /model/identification/manufacturer/tradeName"}},
+	{
+		"so is one in the name of a party, plant, mine or owner",
+		[]edit{
+			{"/passport/economicOperator/name", `"Nordlicht Z\u0435llwerk"`},
+			{"/model/identification/manufacturingPlace/name", `"Pl\u03b1nt 2"`},
+			{"/batch/entities/0/name", `"W\u0430ttle Ridge"`},
+			{"/batch/entities/0/owners/1/name", `"\u041d\u03bfldings"`},
+		},
+		[]string{
+			"text.mixedScripts /batch/entities/0/name", "text.mixedScripts /batch/entities/0/owners/1/name",
+			"text.mixedScripts /model/identification/manufacturingPlace/name", "text.mixedScripts /passport/economicOperator/name",
+		},
+	},
+	{
+		"so is one in an identifier",
+		[]edit{{"/model/identification/modelId", `"\u0410B-100"`}, {"/passport/batteryId", `"urn:x:1"`}, {"/passport/serialNumber", `"AB4F7\u041a29"`}},
+		[]string{"text.mixedScripts /model/identification/modelId", "text.mixedScripts /passport/serialNumber"},
+	},
+	{"a name may hold words of two scripts", []edit{{"/passport/economicOperator/name", `"\u0417\u0430\u0432\u043e\u0434-Nordlicht \u03a9\u03bc\u03ad\u03b3\u03b1 GmbH & S\u00f6hne"`}}, nil},
+	{"a substance may mix scripts", []edit{{"/model/materials/hazardousSubstances/0/name", `"Lithium hexafluorophosphate \u03b2x"`}}, nil},
+
+	{"a battery placed on the market tomorrow is warned of", []edit{{"/passport/placedOnMarketOn", `"2028-03-21"`}}, []string{"date.future /passport/placedOnMarketOn"}},
+	{"today is no future", []edit{{"/passport/placedOnMarketOn", `"2028-03-20"`}}, nil},
+	{
+		"production that begins next month is warned of",
+		[]edit{{"/batch/productionPeriod", `{"from": "2028-04-01", "to": "2028-04-02"}`}, {"/passport/manufacturingDate", `"2028-04"`}, {"/passport/placedOnMarketOn", ""}, {"/passport/dateOfPuttingIntoService", ""}},
+		[]string{"date.future /batch/productionPeriod/from", "date.future /passport/manufacturingDate"},
+	},
+	{
+		"the month under way is no future",
+		[]edit{{"/batch/productionPeriod", `{"from": "2028-03-20", "to": "2028-04-02"}`}, {"/passport/manufacturingDate", `"2028-03"`}, {"/passport/placedOnMarketOn", ""}, {"/passport/dateOfPuttingIntoService", ""}},
+		nil,
+	},
+	{"a reading of a clock that is a little ahead is warned of", []edit{{"/condition/recordedAt", `"2028-03-20T05:05:00+01:00"`}}, []string{"date.future /condition/recordedAt"}},
+	{"a reading of the future is refused", []edit{{"/condition/recordedAt", `"2028-03-20T04:05:01Z"`}}, []string{"instant.future /condition/recordedAt"}},
 
 	{"materials heavier than the battery are refused", []edit{{"/model/composition/materials/7/massKg", "64"}}, []string{"composition.exceedsMass /model/composition/materials"}},
 	{"materials may round up to the battery mass", []edit{{"/model/composition/materials/7/massKg", "63"}}, nil},
@@ -413,6 +454,45 @@ func TestCrossFieldChecks(t *testing.T) {
 			}
 			mendable(t, found)
 		})
+	}
+}
+
+func TestADateLiesAheadOnlyWhereItHasBegunNowhere(t *testing.T) {
+	item := map[string]any{"placedOnMarketOn": "2028-03-21", "manufacturingDate": "2028-04"}
+	for at, want := range map[string][]string{
+		"2028-03-20T09:59:59Z": {"date.future /manufacturingDate", "date.future /placedOnMarketOn"},
+		"2028-03-20T10:00:00Z": {"date.future /manufacturingDate"}, // the 21st begins on Kiritimati
+		"2028-03-31T10:00:00Z": nil,
+	} {
+		now, err := time.Parse(time.RFC3339, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := slices.DeleteFunc(crossItem(item, nil, nil, now), func(v passport.Violation) bool { return v.Code != string(futureDate) })
+		if diff := cmp.Diff(want, findings(found)); diff != "" {
+			t.Errorf("at %s: %s", at, diff)
+		}
+	}
+}
+
+func TestWithoutAClockNothingLiesAhead(t *testing.T) {
+	condition := map[string]any{"recordedAt": "9999-01-01T00:00:00Z"}
+	period := map[string]any{"productionPeriod": map[string]any{"from": "9999-01-01"}}
+	if found := append(crossCondition(condition, nil, time.Time{}), crossBatch(period, nil, time.Time{})...); len(found) > 0 {
+		t.Error(found)
+	}
+}
+
+func TestAMixedWordIsShownForWhatItIs(t *testing.T) {
+	w := sound(t)
+	w.set(t, "/passport/economicOperator/name", `"Tеsla Deutschland"`) // the e is Cyrillic
+	found := w.check()
+	want := passport.Violation{
+		Pointer: "/passport/economicOperator/name", Code: "text.mixedScripts", Severity: passport.Warning,
+		Expected: "words of one script each", Found: `the word "T\u0435sla", which mixes Latin and Cyrillic`, Repair: crossChecks[mixedScripts].repair,
+	}
+	if diff := cmp.Diff([]passport.Violation{want}, found); diff != "" {
+		t.Error(diff)
 	}
 }
 

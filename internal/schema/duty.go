@@ -110,20 +110,38 @@ func (j *judge) began(a catalogue.Attribute, model map[string]any) {
 	if _, state := find(model, a); state == absent {
 		v := missing(a, passport.Pointer("placedOnMarketOn"), " in the model")
 		v.Found = "a battery placed on the market on " + passport.Quote(j.date) + "; the duty began on " + duty.From
+		if a.Unconfirmed() {
+			v.Found += ", a date that is unconfirmed"
+		}
 		v.Repair = "register a version of the model with " + a.Path + " and pin that"
 		j.found = append(j.found, v)
 	}
 }
 
+// missing refuses a record for what it owes, or warns where the catalogue has
+// not confirmed that it owes it.
 func missing(a catalogue.Attribute, pointer, where string) passport.Violation {
 	expected := a.Name["en"]
 	if a.Unit != "" {
 		expected += " in " + a.Unit
 	}
-	return passport.Violation{
-		Pointer: pointer, Code: codeMissing, Severity: passport.Blocking, LegalReference: a.LegalReference,
+	v := passport.Violation{
+		Pointer: pointer, Code: codeMissing, Severity: passport.Blocking,
 		Expected: expected + where, Found: "nothing", Repair: "declare " + a.Path,
 	}
+	return founded(v, a)
+}
+
+// founded names the provision behind a violation, and says so where the duty
+// or its date was not confirmed in the law: such a duty never blocks.
+func founded(v passport.Violation, a catalogue.Attribute) passport.Violation {
+	v.LegalReference = a.LegalReference
+	if a.Unconfirmed() {
+		v.Severity = passport.Warning
+		v.Expected += " (the duty or its date is unconfirmed)"
+		v.LegalReference = strings.TrimSpace(a.LegalReference + " (unconfirmed)")
+	}
+	return v
 }
 
 func (j *judge) warn(a catalogue.Attribute, code, expected, repair string) {
@@ -133,10 +151,9 @@ func (j *judge) warn(a catalogue.Attribute, code, expected, repair string) {
 		e := explainer{doc: j.doc}
 		found = e.found(pointer)
 	}
-	j.found = append(j.found, passport.Violation{
-		Pointer: pointer, Code: code, Severity: passport.Warning, LegalReference: a.LegalReference,
-		Expected: expected, Found: found, Repair: repair,
-	})
+	j.found = append(j.found, founded(passport.Violation{
+		Pointer: pointer, Code: code, Severity: passport.Warning, Expected: expected, Found: found, Repair: repair,
+	}, a))
 }
 
 // state says how far the way to a value goes.

@@ -15,6 +15,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/provolt/provolt/internal/catalogue"
 	"github.com/provolt/provolt/internal/passport"
@@ -69,6 +70,8 @@ type Context struct {
 	// when there is none. An item and a condition are judged by the triggers
 	// of their model; without one, what depends on them is undecidable.
 	Model, Batch map[string]any
+	// At is when the record is judged; zero: nothing is judged by the clock.
+	At time.Time
 }
 
 // Checked is a record that passed Check. The zero Checked is none.
@@ -101,7 +104,8 @@ func (c Checked) IsZero() bool { return c.recordType == "" }
 // The document is a tree from strictjson.Parse, whose bounds on size and
 // numbers it relies on. It is not changed, and Checked shares it.
 //
-// The codes of duties: attribute.missing (blocks, with the legal reference),
+// The codes of duties: attribute.missing (blocks, with the legal reference;
+// warns where the catalogue has not confirmed the duty or its date),
 // attribute.dueLater and attribute.awaitsAct (owed from a date, or once an act
 // exists), attribute.undecidable (a trigger that decides is absent),
 // attribute.notApplicable (given, but not for this battery),
@@ -150,11 +154,11 @@ func cross(t passport.RecordType, doc map[string]any, ctx Context) []passport.Vi
 	case passport.Model:
 		return crossModel(doc)
 	case passport.Batch:
-		return crossBatch(doc, ctx.Model)
+		return crossBatch(doc, ctx.Model, ctx.At)
 	case passport.Item:
-		return crossItem(doc, ctx.Model, ctx.Batch)
+		return crossItem(doc, ctx.Model, ctx.Batch, ctx.At)
 	case passport.Condition:
-		return crossCondition(doc, ctx.Model)
+		return crossCondition(doc, ctx.Model, ctx.At)
 	}
 	return nil
 }
@@ -179,8 +183,8 @@ func normal(t passport.RecordType, doc map[string]any) map[string]any {
 func merge(f faults, duties, crossed []passport.Violation) []passport.Violation {
 	owed := map[string]bool{} // pointers of what is missing, and of the containers around it
 	for _, d := range duties {
-		if d.Code != codeMissing {
-			continue
+		if d.Code != codeMissing || d.Severity != passport.Blocking {
+			continue // a warning stands in for no fault of the shape
 		}
 		for at := d.Pointer; at != "" && !owed[at]; at = at[:strings.LastIndexByte(at, '/')] {
 			owed[at] = true

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -242,49 +243,70 @@ func TestMistakesAreToldWithTheirRepair(t *testing.T) {
 		want    passport.Violation
 	}{
 		{"a category nobody knows", "/model/identification/batteryCategory", "EV", passport.Violation{
-			Code: "schema.enum", Expected: "one of ev, lmt, industrial", Found: `"EV"`, Repair: "did you mean ev?"}},
+			Code: "schema.enum", Expected: "one of ev, lmt, industrial", Found: `"EV"`, Repair: "did you mean ev?",
+		}},
 		{"a misspelt member", "/model/performance/ratedCapacityAH", json.Number("1"), passport.Violation{
-			Code: "schema.additionalProperties", Expected: "a member the schema knows", Found: `the member "ratedCapacityAH"`, Repair: "did you mean ratedCapacityAh?"}},
+			Code: "schema.additionalProperties", Expected: "a member the schema knows", Found: `the member "ratedCapacityAH"`, Repair: "did you mean ratedCapacityAh?",
+		}},
 		{"a member of the credential", "/passport/issuedAt", "2027-01-01T00:00:00Z", passport.Violation{
-			Code: "schema.additionalProperties", Expected: "a member the schema knows", Found: `the member "issuedAt"`, Repair: "leave it out: the registry states it around the record"}},
+			Code: "schema.additionalProperties", Expected: "a member the schema knows", Found: `the member "issuedAt"`, Repair: "leave it out: the registry states it around the record",
+		}},
 		{"a member of another world", "/passport/colour", "red", passport.Violation{
 			Code: "schema.additionalProperties", Expected: "a member the schema knows", Found: `the member "colour"`,
-			Repair: "leave it out, or put it below extensions under a reverse domain name"}},
+			Repair: "leave it out, or put it below extensions under a reverse domain name",
+		}},
 		{"a number as text", "/model/identification/batteryMassKg", "430 kg", passport.Violation{
-			Code: "schema.type", Expected: "JSON type number", Found: `"430 kg"`}},
+			Code: "schema.type", Expected: "JSON type number", Found: `"430 kg"`,
+		}},
 		{"a negative mass", "/model/composition/materials/0/massKg", json.Number("-1"), passport.Violation{
-			Code: "schema.minimum", Expected: "at least 0 (kilograms, not negative)", Found: "-1"}},
+			Code: "schema.minimum", Expected: "at least 0 (kilograms, not negative)", Found: "-1",
+		}},
 		{"a percentage above 100", "/model/performance/roundTripEfficiency/initialPct", json.Number("100.000000000001"), passport.Violation{
-			Code: "schema.maximum", Expected: "at most 100 (per cent, 0 to 100)", Found: "100.000000000001"}},
+			Code: "schema.maximum", Expected: "at most 100 (per cent, 0 to 100)", Found: "100.000000000001",
+		}},
 		{"a share just above one", "/batch/origins/0/stages/0/valueAddedShare", json.Number("1.00000000000001"), passport.Violation{
-			Code: "schema.maximum", Expected: "at most 1 (a share, 0 to 1)", Found: "1.00000000000001"}},
+			Code: "schema.maximum", Expected: "at most 1 (a share, 0 to 1)", Found: "1.00000000000001",
+		}},
 		{"a share in per cent", "/batch/entities/6/owners/0/equity", json.Number("51"), passport.Violation{
-			Code: "schema.maximum", Expected: "at most 1 (a share, 0 to 1, or null if unknown)", Found: "51"}},
+			Code: "schema.maximum", Expected: "at most 1 (a share, 0 to 1, or null if unknown)", Found: "51",
+		}},
 		{"a digest in capitals", "/model/testReports/0/sha256", strings.Repeat("A", 64), passport.Violation{
-			Code: "schema.pattern", Expected: "a SHA-256 digest: 64 lower-case hexadecimal digits", Found: passport.Quote(strings.Repeat("A", 64))}},
+			Code: "schema.pattern", Expected: "a SHA-256 digest: 64 lower-case hexadecimal digits", Found: passport.Quote(strings.Repeat("A", 64)),
+		}},
 		{"a day that does not exist", "/passport/placedOnMarketOn", "2027-02-30", passport.Violation{
-			Code: "date.malformed", Expected: "a date that exists, such as 2027-02-18", Found: `"2027-02-30"`}},
+			Code: "date.malformed", Expected: "a date that exists, such as 2027-02-18", Found: `"2027-02-30"`,
+		}},
 		{"a date in words", "/passport/placedOnMarketOn", "1 March 2027", passport.Violation{
-			Code: "date.malformed", Expected: "a date that exists, such as 2027-02-18", Found: `"1 March 2027"`}},
+			Code: "date.malformed", Expected: "a date that exists, such as 2027-02-18", Found: `"1 March 2027"`,
+		}},
 		{"a CAS number with a slip", "/model/composition/materials/1/cas", "7782-42-6", passport.Violation{
-			Code: "cas.checkDigit", Expected: "a CAS number whose last digit is 5", Found: `"7782-42-6"`, Repair: "copy the number again"}},
+			Code: "cas.checkDigit", Expected: "a CAS number whose last digit is 5", Found: `"7782-42-6"`, Repair: "copy the number again",
+		}},
 		{"a web address without a host", "/model/carbonFootprint/studyUrl", "https:///x", passport.Violation{
-			Code: "uri.malformed", Expected: "an http or https address", Found: `"https:///x"`}},
+			Code: "uri.malformed", Expected: "an http or https address", Found: `"https:///x"`,
+		}},
 		{"an LEI with a slip", "/passport/economicOperator/ids/0/value", "529900EXAMPLE0000N71", passport.Violation{
-			Pointer: "/passport/economicOperator/ids/0", Code: "lei.checkDigits"}},
+			Pointer: "/passport/economicOperator/ids/0", Code: "lei.checkDigits",
+		}},
 		{"a half chemistry", "/model/materials/chemistry/name", gone, passport.Violation{
-			Code: "schema.required", Expected: "the member name", Found: "nothing", Repair: "add name"}},
+			Code: "schema.required", Expected: "the member name", Found: "nothing", Repair: "add name",
+		}},
 		{"no test report", "/model/testReports", []any{}, passport.Violation{
-			Code: "schema.minItems", Expected: "at least 1 elements", Found: "an array of 0"}},
+			Code: "schema.minItems", Expected: "at least 1 elements", Found: "an array of 0",
+		}},
 		{"an extension without a domain", "/model/extensions", map[string]any{"fleet": true}, passport.Violation{
 			Pointer: "/model/extensions/fleet", Code: "schema.propertyNames",
-			Expected: "a reverse domain name such as com.example.fleet", Found: `the member "fleet"`}},
+			Expected: "a reverse domain name such as com.example.fleet", Found: `the member "fleet"`,
+		}},
 		{"a hazard class in prose", "/model/materials/hazardousSubstances/0/clp/0", "quite toxic", passport.Violation{
-			Code: "schema.pattern", Expected: "a CLP hazard class with its statement, such as STOT RE 1 (H372)", Found: `"quite toxic"`}},
+			Code: "schema.pattern", Expected: "a CLP hazard class with its statement, such as STOT RE 1 (H372)", Found: `"quite toxic"`,
+		}},
 		{"a quantity of none", "/batch/quantity", json.Number("0"), passport.Violation{
-			Code: "schema.minimum", Expected: "at least 1", Found: "0"}},
+			Code: "schema.minimum", Expected: "at least 1", Found: "0",
+		}},
 		{"half a battery", "/batch/quantity", json.Number("1.5"), passport.Violation{
-			Code: "schema.type", Expected: "JSON type integer", Found: "1.5"}},
+			Code: "schema.type", Expected: "JSON type integer", Found: "1.5",
+		}},
 	} {
 		pointer := tt.want.Pointer
 		if pointer == "" {
@@ -401,6 +423,56 @@ func TestDutiesThatBeginLaterBindTheItem(t *testing.T) {
 	}
 }
 
+// Nobody has seen the date of the recycled shares in the law: it is recalled.
+func TestAnUnconfirmedDutyOnlyWarns(t *testing.T) {
+	v := validator(t)
+	bare := with(t, "lmt", "/model/circularity/recycledContent", gone)
+	found := register(v, edit(bare, "/passport/placedOnMarketOn", "2033-08-18").(map[string]any))
+	if b := blocking(found); slices.ContainsFunc(b, func(v passport.Violation) bool { return strings.Contains(v.Repair, "recycledContent") }) {
+		t.Errorf("refused: %v", b)
+	}
+	at := slices.IndexFunc(found, func(v passport.Violation) bool {
+		return v.Code == "attribute.missing" && strings.Contains(v.Repair, "recycledContent[nickel].preConsumerPct")
+	})
+	if at < 0 {
+		t.Fatalf("nothing is said: %v", codes(found))
+	}
+	want := passport.Violation{
+		Pointer: "/passport/placedOnMarketOn", Code: "attribute.missing", Severity: passport.Warning,
+		Expected:       "Recycled nickel share from manufacturing waste (pre-consumer) in % in the model (the duty or its date is unconfirmed)",
+		Found:          `a battery placed on the market on "2033-08-18"; the duty began on 2033-08-18, a date that is unconfirmed`,
+		Repair:         "register a version of the model with model.circularity.recycledContent[nickel].preConsumerPct and pin that",
+		LegalReference: "Annex XIII 1(e); Art. 8(1) (unconfirmed)",
+	}
+	if diff := cmp.Diff(want, found[at]); diff != "" {
+		t.Error(diff)
+	}
+	for _, v := range found {
+		confirmed := !strings.HasSuffix(v.LegalReference, " (unconfirmed)")
+		if confirmed != !strings.Contains(v.Expected, "unconfirmed") {
+			t.Errorf("reference and text disagree: %+v", v)
+		}
+	}
+}
+
+func TestOnlyAJudgementWithAClockLooksAhead(t *testing.T) {
+	v, doc := validator(t), example(t, "ev")
+	item, ctx := member(doc, "passport"), schema.Context{Model: member(doc, "model"), Batch: member(doc, "batch")}
+	if _, found := v.Check(passport.Item, item, ctx); len(found) > 0 {
+		t.Errorf("without a clock: %v", codes(found))
+	}
+	ctx.At = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	checked, found := v.Check(passport.Item, item, ctx)
+	if diff := cmp.Diff([]string{"date.future /manufacturingDate", "date.future /placedOnMarketOn"}, codes(found)); diff != "" || checked.IsZero() {
+		t.Error(diff)
+	}
+	ctx.At = time.Date(2028, 3, 20, 3, 0, 0, 0, time.UTC)
+	checked, found = v.Check(passport.Condition, member(example(t, "condition-ev"), "condition"), ctx)
+	if got := codes(blocking(found)); !checked.IsZero() || !slices.Equal(got, []string{"instant.future /recordedAt"}) {
+		t.Errorf("a reading of the next hour: %v", got)
+	}
+}
+
 func TestWhatCannotBeDecidedIsAWarning(t *testing.T) {
 	v := validator(t)
 	for _, tt := range []struct {
@@ -408,18 +480,30 @@ func TestWhatCannotBeDecidedIsAWarning(t *testing.T) {
 		value                   any
 		want                    string
 	}{
-		{"recycled content of an industrial battery whose storage is unknown", "industrial", "/model/identification/externalStorageOnly", gone,
-			"attribute.undecidable /model/circularity/recycledContent"},
-		{"a trigger that contradicts the category", "ev", "/model/identification/externalStorageOnly", true,
-			"attribute.notApplicable /model/identification/externalStorageOnly"},
-		{"an e-bike with an exhaustion threshold", "lmt", "/model/performance/capacityThresholdForExhaustionPct", json.Number("70"),
-			"attribute.notApplicable /model/performance/capacityThresholdForExhaustionPct"},
-		{"a performance class without its act", "ev", "/model/carbonFootprint/performanceClass", gone,
-			"attribute.awaitsAct /model/carbonFootprint/performanceClass"},
-		{"a null nobody explains", "ev", "/model/notApplicableReason", gone,
-			"attribute.unexplained /model/carbonFootprint/performanceClass"},
-		{"a chemistry nobody lists", "industrial", "/model/materials/chemistry/code", "FeAir",
-			"attribute.unknownValue /model/materials/chemistry/code"},
+		{
+			"recycled content of an industrial battery whose storage is unknown", "industrial", "/model/identification/externalStorageOnly", gone,
+			"attribute.undecidable /model/circularity/recycledContent",
+		},
+		{
+			"a trigger that contradicts the category", "ev", "/model/identification/externalStorageOnly", true,
+			"attribute.notApplicable /model/identification/externalStorageOnly",
+		},
+		{
+			"an e-bike with an exhaustion threshold", "lmt", "/model/performance/capacityThresholdForExhaustionPct", json.Number("70"),
+			"attribute.notApplicable /model/performance/capacityThresholdForExhaustionPct",
+		},
+		{
+			"a performance class without its act", "ev", "/model/carbonFootprint/performanceClass", gone,
+			"attribute.awaitsAct /model/carbonFootprint/performanceClass",
+		},
+		{
+			"a null nobody explains", "ev", "/model/notApplicableReason", gone,
+			"attribute.unexplained /model/carbonFootprint/performanceClass",
+		},
+		{
+			"a chemistry nobody lists", "industrial", "/model/materials/chemistry/code", "FeAir",
+			"attribute.unknownValue /model/materials/chemistry/code",
+		},
 	} {
 		found := register(v, with(t, tt.example, tt.pointer, tt.value))
 		if len(blocking(found)) > 0 || !slices.Contains(codes(found), tt.want) {

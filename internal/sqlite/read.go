@@ -101,7 +101,8 @@ func (s *Store) Record(ctx context.Context, q registry.Query) (registry.Record, 
 
 // recordQuery asks for one row by whichever name the query has.
 func recordQuery(q registry.Query) (string, []any) {
-	query, args := `SELECT `+recordColumns+` FROM record WHERE `, []any(nil)
+	query := `SELECT ` + recordColumns + ` FROM record WHERE `
+	var args []any
 	switch {
 	case !q.ID.IsZero():
 		return query + `record_id = ?`, []any{q.ID[:]}

@@ -132,8 +132,7 @@ func (w *writer) transact(group []*job) error {
 	}
 	for _, j := range group {
 		j.err = j.run(w)
-		var refused refusal
-		if errors.As(j.err, &refused) {
+		if refused, ok := errors.AsType[refusal](j.err); ok {
 			j.err = refused.error
 		} else if j.err != nil {
 			return w.abandon(j.err)

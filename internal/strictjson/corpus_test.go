@@ -102,8 +102,7 @@ func checkMessages(t *testing.T, err error) {
 		return
 	}
 	texts := []string{err.Error()}
-	var rejected *Rejected
-	if errors.As(err, &rejected) {
+	if rejected, ok := errors.AsType[*Rejected](err); ok {
 		for _, v := range rejected.Violations {
 			if v.Code == "" || v.Severity != passport.Blocking || v.Expected == "" || v.Found == "" {
 				t.Errorf("violation %+v is not complete", v)

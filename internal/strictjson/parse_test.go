@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/provolt/provolt/internal/passport"
 )
 
@@ -101,8 +102,7 @@ func TestSyntaxErrorTellsThePlaceAndWhatWasExpected(t *testing.T) {
 
 func TestBodyThatIsNoJSONIsNotReproachedForItsNumbers(t *testing.T) {
 	_, err := Parse([]byte(`{"a":1e999,"a":2,`))
-	var syntax *SyntaxError
-	if !errors.As(err, &syntax) {
+	if _, ok := errors.AsType[*SyntaxError](err); !ok {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"unicode"
 
-	"github.com/provolt/provolt/internal/passport"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/provolt/provolt/internal/passport"
 )
 
 // checkText notes what is wrong with a text, a member name or a value: each

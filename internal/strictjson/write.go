@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gowebpki/jcs"
+
 	"github.com/provolt/provolt/internal/passport"
 )
 

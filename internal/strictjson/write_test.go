@@ -7,8 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/provolt/provolt/internal/passport"
 	"pgregory.net/rapid"
+
+	"github.com/provolt/provolt/internal/passport"
 )
 
 func TestMarshalIsCompactSortedAndVerbatim(t *testing.T) {
@@ -57,21 +58,24 @@ func TestCanonicalAgreesWithRFC8785(t *testing.T) {
 		want string
 	}{
 		{
-			"primitive types", map[string]any{
+			"primitive types",
+			map[string]any{
 				"numbers":  []any{json.Number("4.50"), json.Number("2e-3")},
 				"string":   "\u20ac$\u000f\nA'B\"\\\\\"/",
 				"literals": []any{nil, true, false},
 			},
 			`{"literals":[null,true,false],"numbers":[4.5,0.002],"string":"€$\u000f\nA'B\"\\\\\"/"}`,
 		}, {
-			"members in the order of UTF-16", map[string]any{
+			"members in the order of UTF-16",
+			map[string]any{
 				"\u20ac": "Euro Sign", "\r": "Carriage Return", "\ufb33": "Hebrew Letter Dalet With Dagesh", "1": "One",
 				"\U0001f600": "Emoji: Grinning Face", "\u0080": "Control", "\u00f6": "Latin Small Letter O With Diaeresis",
 			},
 			`{"\r":"Carriage Return","1":"One","` + "\u0080" + `":"Control","ö":"Latin Small Letter O With Diaeresis","€":"Euro Sign",` +
 				"\"\U0001f600\":\"Emoji: Grinning Face\",\"\ufb33\":\"Hebrew Letter Dalet With Dagesh\"}",
 		}, {
-			"nesting", []any{json.Number("56"), map[string]any{"d": true, "10": nil, "1": []any{}}},
+			"nesting",
+			[]any{json.Number("56"), map[string]any{"d": true, "10": nil, "1": []any{}}},
 			`[56,{"1":[],"10":null,"d":true}]`,
 		},
 	} {

@@ -26,6 +26,7 @@ const (
 	Issue        Kind = "issue"        // a record version was issued; commitment
 	Suspend      Kind = "suspend"      // a passport was suspended; public
 	Unsuspend    Kind = "unsuspend"    // the suspension was lifted; public
+	Supersede    Kind = "supersede"    // another passport of the same battery follows it; public
 	Organisation Kind = "organisation" // an organisation was admitted; public
 	Key          Kind = "key"          // an issuing key was published or retired; public
 )

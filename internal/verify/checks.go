@@ -78,6 +78,14 @@ func (r *run) admitted() CheckResult {
 	return ok("issuer.ok", fmt.Sprintf("Signed by %s, admitted by the registry, on %s.", issuer.Name, day(signed)))
 }
 
+// dated adds to what the trusted list said that the list has expired.
+func (r *run) dated(c CheckResult) CheckResult {
+	if expires := r.trust.ExpiresAt; r.token != nil && !expires.IsZero() && r.at.After(expires) {
+		c.Detail += " The trusted list expired on " + day(expires) + "; a newer one may say otherwise."
+	}
+	return c
+}
+
 // trustIsOlder reports whether the trusted list was made before the record says
 // it was issued. Such a list cannot know a new issuer or key.
 func (r *run) trustIsOlder() bool {

@@ -13,7 +13,11 @@
 // record and does not know its key. What remains is "genuine": signed by an
 // admitted organisation with a key in use at that time, and in force. The log
 // check changes no verdict, and neither does a pinned record that was not
-// supplied: both answer unknown and say so.
+// supplied, nor a schema version that this build does not carry: the signature
+// holds whatever shape the record has, but nobody checked that shape. All three
+// answer unknown and say so; Result.Remarks names the last two, so that
+// "genuine" is never shown without them. A trusted list past its expiry changes
+// no verdict either; the issuer check says so.
 package verify
 
 import (
@@ -114,9 +118,10 @@ type Fact struct {
 type Result struct {
 	Verdict   Verdict              `json:"verdict"`
 	CheckedAt time.Time            `json:"checkedAt"`
-	Checks    []CheckResult        `json:"checks"`           // always all, in the order above
-	Digest    string               `json:"digest,omitempty"` // SHA-256 of JWS + "~" in hex; empty if the form fails
-	Issuer    credential.Party     `json:"issuer,omitzero"`  // with the name the trust bundle gives, not the token
+	Checks    []CheckResult        `json:"checks"`            // always all, in the order above
+	Remarks   []Name               `json:"remarks,omitempty"` // of a genuine record: the checks without answer, other than log
+	Digest    string               `json:"digest,omitempty"`  // SHA-256 of JWS + "~" in hex; empty if the form fails
+	Issuer    credential.Party     `json:"issuer,omitzero"`   // with the name the trust bundle gives, not the token
 	Facts     []Fact               `json:"facts,omitempty"`
 	Withheld  int                  `json:"withheld"` // restricted attributes not shown
 	Envelope  *credential.Envelope `json:"-"`        // nil unless trusted
@@ -151,8 +156,9 @@ var validator = sync.OnceValues(func() (*schema.Validator, error) {
 func Check(token []byte, ev Evidence, t Trust, at time.Time) Result {
 	run := run{evidence: ev, trust: t, at: at}
 	run.all(token)
+	verdict := run.verdict()
 	return Result{
-		Verdict: run.verdict(), CheckedAt: at.UTC(), Checks: run.checks, Digest: run.digest, Issuer: run.issuer,
+		Verdict: verdict, CheckedAt: at.UTC(), Checks: run.checks, Remarks: run.remarks(verdict), Digest: run.digest, Issuer: run.issuer,
 		Facts: run.facts(), Withheld: run.withheld, Envelope: run.envelope, Subject: run.subject,
 	}
 }
@@ -179,7 +185,7 @@ type run struct {
 func (r *run) all(token []byte) {
 	r.add(Form, r.form(token))
 	r.add(Signature, r.signature())
-	r.add(Issuer, r.admitted())
+	r.add(Issuer, r.dated(r.admitted()))
 	if r.verified == nil || r.hasFailed(Issuer) {
 		for _, name := range []Name{Environment, Schema, Pins, Status, Log, Disclosures} {
 			r.add(name, unknown(string(name)+".notReached", "Not looked at, because nobody trusted vouches for the content."))
@@ -230,6 +236,21 @@ func (r *run) verdict() Verdict {
 		}
 	}
 	return Genuine
+}
+
+// remarks names what a genuine record was not checked for. The log is left out:
+// no registry keeps one yet, so the remark would stand at every record.
+func (r *run) remarks(v Verdict) []Name {
+	if v != Genuine {
+		return nil
+	}
+	var out []Name
+	for _, c := range r.checks {
+		if c.Outcome == Unknown && c.Name != Log {
+			out = append(out, c.Name)
+		}
+	}
+	return out
 }
 
 func ok(code, detail string) CheckResult { return CheckResult{Outcome: OK, Code: code, Detail: detail} }

@@ -222,14 +222,21 @@ func (w *world) judge(token []byte, at time.Time) Result {
 	w.t.Helper()
 	r := Check(token, w.evidence, w.trust, at)
 	var names []Name
+	var remarks []Name
 	for _, c := range r.Checks {
 		names = append(names, c.Name)
+		if r.Verdict == Genuine && c.Outcome == Unknown && c.Name != Log {
+			remarks = append(remarks, c.Name)
+		}
 		if c.Code == "" || c.Detail == "" || !strings.HasSuffix(c.Detail, ".") {
 			w.t.Errorf("check %s has no code or sentence: %+v", c.Name, c)
 		}
 	}
 	if diff := cmp.Diff([]Name{Form, Signature, Issuer, Environment, Schema, Pins, Status, Log, Disclosures}, names); diff != "" {
 		w.t.Errorf("checks: %s", diff)
+	}
+	if diff := cmp.Diff(remarks, r.Remarks); diff != "" {
+		w.t.Errorf("remarks: %s", diff)
 	}
 	if r.Verdict != Genuine && r.Verdict != Revoked && r.Verdict != Suspended && r.Verdict != CouldNotCheck && r.Verdict != NotGenuine {
 		w.t.Errorf("verdict %q", r.Verdict)
@@ -441,6 +448,36 @@ func TestPinsBindTheModelAndBatch(t *testing.T) {
 
 	delete(records, addresses[1])
 	w.want(w.check(), Genuine, Pins, Unknown, "pins.missing")
+}
+
+func TestGenuineSaysWhatWasNotChecked(t *testing.T) {
+	w := newWorld(t)
+	if r := w.check(); r.Remarks != nil {
+		t.Errorf("all evidence is there: %v", r.Remarks)
+	}
+	w.evidence.Records = nil
+	text, err := json.Marshal(w.check())
+	if err != nil || !bytes.Contains(text, []byte(`"remarks":["pins"]`)) {
+		t.Errorf("%s, %v", text, err)
+	}
+	w.set(credential.Revoked)
+	if r := w.check(); r.Verdict != Revoked || r.Remarks != nil {
+		t.Errorf("%s with remarks %v", r.Verdict, r.Remarks)
+	}
+}
+
+func TestAnExpiredTrustedListIsSaidAndChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.trust.ExpiresAt = checkAt
+	if r := w.check(); strings.Contains(r.Of(Issuer).Detail, "expired") {
+		t.Error(r.Of(Issuer).Detail)
+	}
+	w.trust.ExpiresAt = checkAt.Add(-time.Second)
+	r := w.check()
+	w.want(r, Genuine, Issuer, OK, "issuer.ok")
+	if !strings.Contains(r.Of(Issuer).Detail, "The trusted list expired on "+checkAt.Add(-time.Second).Format(time.DateOnly)) {
+		t.Error(r.Of(Issuer).Detail)
+	}
 }
 
 func TestPinnedRecordMayShowMore(t *testing.T) {

@@ -83,10 +83,20 @@ func (sec *section) add(s scan, a catalogue.Attribute, need catalogue.Need) {
 	case need == catalogue.NotApplicable:
 		sec.NotApplicable = append(sec.NotApplicable, name)
 	case need == catalogue.Mandatory:
-		sec.Rows = append(sec.Rows, row{Name: name, Value: value{Kind: "missing", Text: s.l.t("state.missing")}})
+		sec.Rows = append(sec.Rows, row{Name: name, Value: s.missing(a)})
 	default:
 		sec.NotProvided = append(sec.NotProvided, name)
 	}
+}
+
+// missing says who asks for a mandatory attribute that is not there. The law
+// is named only where the catalogue cites it and has confirmed the citation.
+func (s scan) missing(a catalogue.Attribute) value {
+	key := "state.missingHere"
+	if a.LegalReference != "" && !a.Unconfirmed() {
+		key = "state.missing"
+	}
+	return value{Kind: "missing", Text: s.l.t(key)}
 }
 
 // declared returns what the records say of a, if they mention it. A null is
@@ -180,14 +190,16 @@ func (s scan) restricted() []catalogue.Attribute {
 	return out
 }
 
-// heldBack counts the values that the signed records hold and the page does
-// not show.
-func (s scan) heldBack() int {
-	n := 0
+// heldBack says how many values the signed records hold and the page does not
+// show, record by record: a check of the passport alone counts only its own.
+func (s scan) heldBack() string {
+	total := 0
+	var where []string
 	for _, t := range []passport.RecordType{passport.Item, passport.Model, passport.Batch} {
 		if p := s.part(t); p != nil {
-			n += p.WithheldCount
+			total += p.WithheldCount
+			where = append(where, s.l.t("withheld.in."+string(t), "n", s.l.integer(p.WithheldCount)))
 		}
 	}
-	return n
+	return s.l.count("withheld.count", total, "where", s.l.join(where))
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
@@ -291,6 +292,7 @@ func TestPhotoOfACodeLeadsToItsPassport(t *testing.T) {
 	id := s.register(example(t))
 	file := filepath.Join(t.TempDir(), "photo.png")
 	must(t, os.WriteFile(file, photoOf(t, s.url+"/01/09506000134376/21/AB4F7K2900001"), 0o600))
+	s.now = later(s.now, time.Now())
 	tb := newTab(t)
 	tb.do(chromedp.Navigate(s.url+"/"), chromedp.SetUploadFiles(chromedp.ID("photo"), []string{file}))
 	_, err := chromedp.RunResponse(tb, chromedp.Submit(chromedp.ID("photo")))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -33,6 +34,18 @@ func (p *Pages) passport(r request) error {
 	fr := p.frame(r, "")
 	fr.Demo = f.View.Environment != "production"
 	return p.render(r, http.StatusOK, "passport", s.page(fr))
+}
+
+// slashed sends the reader of /p/{id}/ to the page. The address is made from
+// the parsed id, so it leads nowhere else.
+func (p *Pages) slashed(r request) error {
+	id, err := passport.ParseID(r.Param("id"))
+	if err != nil {
+		return fmt.Errorf("passport page: %w", err)
+	}
+	to := url.URL{Path: "/p/" + id.String(), RawQuery: r.Request.URL.RawQuery}
+	r.Redirect(http.StatusMovedPermanently, to.String())
+	return nil
 }
 
 // versionOf reads ?version=; absent is 0, the newest.

@@ -81,13 +81,14 @@ func (l *locale) either(key, otherwise string) string {
 	return otherwise
 }
 
-// count returns the text of key for n things: KEY.one or KEY.other, with {n}.
-func (l *locale) count(key string, n int) string {
+// count returns the text of key for n things: KEY.one or KEY.other, with {n}
+// and the pairs replaced.
+func (l *locale) count(key string, n int, pairs ...string) string {
 	form := ".other"
 	if n == 1 {
 		form = ".one"
 	}
-	return l.t(key+form, "n", l.integer(n))
+	return l.t(key+form, append([]string{"n", l.integer(n)}, pairs...)...)
 }
 
 // country returns the name of an ISO 3166-1 alpha-2 code, or the code if it

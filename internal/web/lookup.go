@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -20,6 +21,9 @@ import (
 const (
 	maxForm = carrier.MaxPhotoBytes + 64<<10 // bytes of the photo form
 	maxCode = 2048                           // characters of a scanned or pasted code
+
+	uploadTime = 60 * time.Second // for a photo to arrive: 12 MB at 1.6 Mbit/s
+	answerTime = 30 * time.Second // from then on to decode it and answer
 )
 
 // lookUpPage is the start page: three ways to name a battery.
@@ -272,6 +276,9 @@ func (p *Pages) photo(r request) error {
 		p.Problem(r.Context, http.StatusServiceUnavailable, "photos.busy")
 		return nil
 	}
+	if err := p.patience(r); err != nil {
+		return fmt.Errorf("read photo: %w", err)
+	}
 	image, err := uploaded(r)
 	var large *http.MaxBytesError
 	switch {
@@ -297,6 +304,19 @@ func (p *Pages) photo(r request) error {
 		return p.wrong(r, page, "lookUp.wrong.code")
 	}
 	return p.find(r, page, s)
+}
+
+// patience gives a photo the time a weak connection needs: the server's own
+// limits are for small requests and begin with the request, so both are moved.
+// It comes after a place among the uploads is taken: at most maxUploads
+// connections are this slow. A writer that knows no deadlines keeps its own.
+func (p *Pages) patience(r request) error {
+	c, now := http.NewResponseController(r.Writer), p.Now()
+	err := errors.Join(c.SetReadDeadline(now.Add(uploadTime)), c.SetWriteDeadline(now.Add(uploadTime+answerTime)))
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
 }
 
 // photoFault chooses what to tell the person who took the photo.

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"image"
 	"image/png"
+	"io"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/provolt/provolt/internal/carrier"
 	"github.com/provolt/provolt/internal/passport"
@@ -155,6 +158,40 @@ func TestTooManyPhotosAtOnceAreToldToComeAgain(t *testing.T) {
 	}
 	<-w.pages.uploads
 	stays(t, w.upload(t, "photo", blank(t)), 422, "No code found on the photo")
+}
+
+func TestAPhotoMayTakeLongerThanOtherRequests(t *testing.T) {
+	w := newWorld(t)
+	w.now = later(w.now, time.Now())
+	server := httptest.NewUnstartedServer(w.http)
+	server.Config.ReadTimeout, server.Config.WriteTimeout = 200*time.Millisecond, 200*time.Millisecond
+	server.Start()
+	t.Cleanup(server.Close)
+
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	need(need(form.CreateFormFile("photo", "photo.png"))(t).Write(blank(t)))(t)
+	must(t, form.Close())
+	half := body.Len() / 2
+	slow := io.MultiReader(bytes.NewReader(body.Bytes()[:half]), pause(500*time.Millisecond), bytes.NewReader(body.Bytes()[half:]))
+	req := need(http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/look-up", slow))(t)
+	req.Header.Set("Content-Type", form.FormDataContentType())
+	res, err := server.Client().Do(req)
+	must(t, err)
+	defer func() { must(t, res.Body.Close()) }()
+	page := need(io.ReadAll(res.Body))(t)
+	if res.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("status %d", res.StatusCode)
+	}
+	contains(t, string(page), "No code found on the photo")
+}
+
+// pause is a reader that has nothing to say, after a while.
+type pause time.Duration
+
+func (p pause) Read([]byte) (int, error) {
+	time.Sleep(time.Duration(p))
+	return 0, io.EOF
 }
 
 func blank(t *testing.T) []byte {

@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/provolt/provolt/internal/passport"
 )
@@ -13,6 +14,7 @@ import (
 // origin is the mineral origin block, from batch.originSummary: the public
 // face of the lots behind it.
 type origin struct {
+	Steps     string // who made the cells, and where cells and battery were made
 	Minerals  []mineral
 	Countries int    // different ones over all minerals and stages
 	Open      []open // minerals of which a share is unknown
@@ -87,8 +89,27 @@ func (s scan) origin() *origin {
 	if len(out.Minerals) == 0 {
 		return nil
 	}
-	out.Countries = len(countries)
+	out.Countries, out.Steps = len(countries), s.steps()
 	return out
+}
+
+// steps says where the cells and the battery were made. The place of the cells
+// is their plant: the seat of their maker says nothing about it.
+func (s scan) steps() string {
+	m := s.model()
+	var out []string
+	maker := digText(m, "identification", "cellManufacturer", "party", "name")
+	country := s.l.country(digText(m, "identification", "cellManufacturer", "facility", "address", "country"))
+	switch {
+	case maker != "" && country != "":
+		out = append(out, s.l.t("origin.cellsIn", "maker", maker, "country", country))
+	case maker != "":
+		out = append(out, s.l.t("origin.cells", "maker", maker))
+	}
+	if country := s.l.country(digText(m, "identification", "manufacturingPlace", "address", "country")); country != "" {
+		out = append(out, s.l.t("origin.batteryIn", "country", country))
+	}
+	return strings.Join(out, " ")
 }
 
 // piece is a share of a stage before it is drawn.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/provolt/provolt/internal/catalogue"
 	"github.com/provolt/provolt/internal/passport"
 	"github.com/provolt/provolt/internal/registry"
 	"github.com/provolt/provolt/internal/strictjson"
@@ -32,7 +34,7 @@ func TestVerdictComesFirstAndBlocksKeepTheirOrder(t *testing.T) {
 	id := w.register(example(t))
 	for lang, words := range map[string][]string{
 		"en": {
-			"TEST — not a real passport", "Genuine and in force", "Signed by Nordlicht Zellwerk GmbH, recognised by the registry at localhost:8080.",
+			"TEST — not a real passport", "Genuine and in force", "These are the statements of the signer, Nordlicht Zellwerk GmbH, unchanged", "Signed by Nordlicht Zellwerk GmbH, recognised by the registry at localhost:8080.",
 			"Checked at 14:02\u00a0UTC on 1 April 2027.", "Not yet in the public log.", "Is this the battery in front of you?", "AB4F", "7K29", "0000",
 			"430\u00a0kg", "February 2027", "15 March 2027", `id="emergency"`, "Lithium-ion battery", "394\u00a0V", "75.1\u00a0kWh", "water (large volume)",
 			"Acute Tox. 3 (H301)", "passport@nordlicht.example", "NMC811", "190.5\u00a0Ah", "0.058 <small>kg CO₂e/kWh</small>", "Recycled content", "Cobalt", "16%",
@@ -122,7 +124,11 @@ func TestWithheldAttributesAreNamedWithWhoMaySeeThem(t *testing.T) {
 		contains(t, en, "<li>"+escaped(a.Name["en"])+"</li>")
 		contains(t, de, "<li>"+escaped(a.Name["de"])+"</li>")
 	}
-	contains(t, en, "Annex XIII point 4", "values are withheld on this page")
+	contains(t, en, "Annex XIII point 4")
+	view := need(w.Passport(context.Background(), id, 0, registry.Reader{}))(t)
+	item, model, batch := view.Item.WithheldCount, view.Model.WithheldCount, view.Batch.WithheldCount
+	contains(t, en, fmt.Sprintf("%d values are withheld on this page: %d in the passport, %d in its model and %d in its batch.", item+model+batch, item, model, batch))
+	contains(t, de, fmt.Sprintf("%d Werte sind auf dieser Seite zurückgehalten: %d im Pass, %d in seinem Modell und %d in seinem Los.", item+model+batch, item, model, batch))
 	lacks(t, en, "Energy throughput</li>") // no EV owes it
 }
 
@@ -222,8 +228,9 @@ func TestVerdictIsTheWorstOfSignatureAndStatus(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := scan{l: locales[0], link: func(p string) string { return p }, f: facts{
-				View: registry.View{Version: c.version, Latest: 2, Standing: registry.Standing{State: c.state}}, Result: c.result, BaseURL: base, At: start,
+				View: named("Nordlicht", "Nordlicht", ""), Result: c.result, BaseURL: base, At: start,
 			}}
+			s.f.View.Version, s.f.View.Latest, s.f.View.Standing = c.version, 2, registry.Standing{State: c.state}
 			v := s.verdict()
 			if diff := cmp.Diff(c.want, v.Kind); diff != "" {
 				t.Error(diff)
@@ -232,6 +239,139 @@ func TestVerdictIsTheWorstOfSignatureAndStatus(t *testing.T) {
 				t.Errorf("incomplete: %+v", v)
 			}
 		})
+	}
+}
+
+// named is a passport in force of which only the names of those who stand
+// behind it are known. An empty name is not in it.
+func named(signer, manufacturer, operator string) registry.View {
+	model, item := map[string]any{}, map[string]any{}
+	if manufacturer != "" {
+		model["identification"] = map[string]any{"manufacturer": map[string]any{"name": manufacturer}}
+	}
+	if operator != "" {
+		item["economicOperator"] = map[string]any{"name": operator}
+	}
+	return registry.View{
+		Standing: registry.Standing{State: registry.Active},
+		Item:     registry.Part{Record: item, Issuer: registry.Party{Name: signer}}, Model: &registry.Part{Record: model},
+	}
+}
+
+func TestASignerWhoIsNotTheNamedMakerIsRemarkedOn(t *testing.T) {
+	l := need(loadLocales())(t)[0]
+	const other = "Signed by Nordlicht GmbH, which is not the maker named in it (Hanbit)."
+	for _, c := range []struct {
+		name, manufacturer, operator string
+		want                         []string
+	}{
+		{"the manufacturer signed", "Nordlicht GmbH", "", nil},
+		{"written in another hand", "  NORDLICHT gmbh ", "", nil},
+		{"the importer signed", "Hanbit", "Nordlicht GmbH", nil},
+		{"another signed", "Hanbit", "", []string{other}},
+		{"another signed, beside an operator", "Hanbit", "Vertrieb AG", []string{other}},
+		{"a name that only begins alike", "Nordlicht GmbH & Co", "", []string{"Signed by Nordlicht GmbH, which is not the maker named in it (Nordlicht GmbH & Co)."}},
+		{"only another operator is named", "", "Hanbit", []string{other}},
+		{"nobody is named", "", "", []string{"Signed by Nordlicht GmbH. It names no maker."}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := scan{l: l, link: func(p string) string { return p }, f: facts{View: named("Nordlicht GmbH", c.manufacturer, c.operator), Result: good(), BaseURL: base, At: start}}
+			v := s.verdict()
+			if diff := cmp.Diff(c.want, v.Remarks); diff != "" {
+				t.Error(diff)
+			}
+			if green := v.Kind == "genuine"; green != (c.want == nil) {
+				t.Errorf("verdict %s", v.Kind)
+			}
+		})
+	}
+	s := scan{l: l, link: func(p string) string { return p }, f: facts{View: named("", "", ""), Result: good(), At: start}}
+	if kind := s.verdict().Kind; kind != "remarks" {
+		t.Errorf("without any name: %s", kind)
+	}
+}
+
+func TestASignerNobodyConfirmedIsNotSaidToHaveSigned(t *testing.T) {
+	l := need(loadLocales())(t)[0]
+	for _, name := range []verify.Name{verify.Signature, verify.Issuer} {
+		s := scan{l: l, f: facts{View: named("Nordlicht", "Hanbit", ""), Result: with(good(), name, verify.Fail)}}
+		lacks(t, strings.Join(s.remarks(), " "), "Signed by")
+	}
+}
+
+func TestTheLawIsSaidToAskOnlyWhereAConfirmedClauseDoes(t *testing.T) {
+	s := scan{l: need(loadLocales())(t)[0]}
+	for want, rows := range map[string][]catalogue.Attribute{
+		"missing: the law asks for it":       {{LegalReference: "Annex XIII 1(a)", Confidence: "seen"}},
+		"missing: this registry asks for it": {{Confidence: "own"}, {Confidence: "seen"}, {LegalReference: "Annex XIII 1(e)", Confidence: "unconfirmed"}},
+	} {
+		for _, a := range rows {
+			if got := s.missing(a).Text; got != want {
+				t.Errorf("%+v: %s", a, got)
+			}
+		}
+	}
+	// The emergency card says that the law asks for these without looking.
+	for _, id := range []string{"extinguishingAgents", "hazardousSubstances"} {
+		a, ok := load(t).Attribute(id)
+		if !ok || s.missing(a).Text != "missing: the law asks for it" {
+			t.Errorf("%s: %s", id, s.missing(a).Text)
+		}
+	}
+}
+
+func TestTheCarbonTileSaysOfTheClassWhatTheTableSays(t *testing.T) {
+	w := newWorld(t)
+	view := need(w.Passport(context.Background(), w.register(example(t)), 0, registry.Reader{}))(t)
+	for want, change := range map[string]func(model map[string]any){
+		`Performance class: <em class="notApplicable">not applicable</em> <small>No act under`: func(map[string]any) {},
+		`Performance class: <em class="unknown">unknown</em></p>`:                              func(m map[string]any) { delete(m, "notApplicableReason") },
+		`Performance class: B</p>`: func(m map[string]any) { set(m, "B", "carbonFootprint", "performanceClass") },
+		`Performance class: <em class="unknown">not stated</em></p>`: func(m map[string]any) {
+			delete(m["carbonFootprint"].(map[string]any), "performanceClass")
+		},
+	} {
+		raw := need(strictjson.Marshal(view.Model.Record))(t)
+		model := *view.Model
+		model.Record = need(strictjson.Parse(raw))(t).(map[string]any)
+		change(model.Record)
+		v := view
+		v.Model = &model
+		contains(t, w.draw(facts{View: v, Result: good(), BaseURL: base, At: start}, "en"), want)
+	}
+}
+
+func TestOriginSaysWhereCellsAndBatteryWereMade(t *testing.T) {
+	w := newWorld(t)
+	doc := example(t)
+	id := w.register(doc).String()
+	inOrder(t, w.page("/p/"+id), "<h2 id=\"origin-title\">", "Cells made by Nordlicht Zellwerk GmbH in Germany. Battery made in Germany.", `<div class="minerals">`)
+	contains(t, w.page("/p/"+id+"?lang=de"), "Zellen hergestellt von Nordlicht Zellwerk GmbH, Land: Deutschland. Batterie hergestellt in: Deutschland.")
+
+	view := need(w.Passport(context.Background(), need(passport.ParseID(id))(t), 0, registry.Reader{}))(t)
+	for want, cells := range map[string]any{
+		"Cells made by Sekisho.": map[string]any{"party": map[string]any{"name": "Sekisho", "address": map[string]any{"country": "JP"}}}, // its seat, not its plant
+		"":                       nil,
+	} {
+		s := scan{l: w.pages.languages.locales[0], f: facts{View: view}}
+		s.f.View.Model = &registry.Part{Record: map[string]any{"identification": map[string]any{"cellManufacturer": cells}}}
+		if got := s.steps(); got != want {
+			t.Errorf("%v: %q, want %q", cells, got, want)
+		}
+	}
+}
+
+func TestAPassportAddressWithASlashAtItsEndLeadsToThePage(t *testing.T) {
+	w := newWorld(t)
+	id := w.register(example(t)).String()
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		a := w.do(method, "/p/"+id+"/?version=1&lang=de", nil)
+		if a.Code != http.StatusMovedPermanently || a.Header().Get("Location") != "/p/"+id+"?version=1&lang=de" {
+			t.Errorf("%s: status %d, Location %q", method, a.Code, a.Header().Get("Location"))
+		}
+	}
+	if a := w.get("/p/evil.example/"); a.Code != http.StatusNotFound {
+		t.Errorf("no id: status %d", a.Code)
 	}
 }
 

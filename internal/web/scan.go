@@ -44,7 +44,7 @@ type passportPage struct {
 	Origin    *origin
 	Sections  []section
 	Withheld  []withheldGroup
-	HeldBack  int
+	HeldBack  string
 	History   []event
 	Proof     proof
 }

@@ -19,7 +19,7 @@ type carbon struct {
 	PerUnit  string
 	Unit     string
 	Absolute string
-	Class    string
+	Class    value // as the table of all data says it
 	Stages   []segment
 }
 
@@ -54,7 +54,7 @@ func (s scan) carbon() *carbon {
 	if !ok {
 		return nil
 	}
-	c := &carbon{PerUnit: s.l.number(perUnit), Unit: s.l.t("unit.kgCO2e/kWh"), Class: digText(footprint, "performanceClass")}
+	c := &carbon{PerUnit: s.l.number(perUnit), Unit: s.l.t("unit.kgCO2e/kWh"), Class: s.performanceClass()}
 	if kg, ok := digNumber(footprint, "absoluteKg"); ok {
 		c.Absolute = s.l.quantity(kg, "kgCO2e")
 	}
@@ -80,6 +80,17 @@ func (s scan) carbon() *carbon {
 	}
 	c.Stages = b.segments
 	return c
+}
+
+// performanceClass is the class of Art. 7(2): stated, unknown, not applicable
+// with the reason, or not stated.
+func (s scan) performanceClass() value {
+	if a, ok := s.cat.Attribute("carbonFootprintPerformanceClass"); ok {
+		if v, stated := s.declared(a); stated {
+			return v
+		}
+	}
+	return value{Kind: "unknown", Text: s.l.t("state.notStated")}
 }
 
 // recycledMaterials are those of Art. 8(1).

@@ -24,7 +24,7 @@ type verdict struct {
 // which is not open yet, could be checked and holds.
 func (s scan) verdict() verdict {
 	v := verdict{Kind: s.kind()}
-	v.Word, v.Meaning, v.Basis = s.l.t("verdict."+v.Kind), s.l.t("verdict."+v.Kind+".meaning"), s.basis(v.Kind)
+	v.Word, v.Meaning, v.Basis = s.l.t("verdict."+v.Kind), s.l.t("verdict."+v.Kind+".meaning", "signer", s.signer()), s.basis(v.Kind)
 	v.Remarks = s.remarks()
 	if reason := s.f.View.Standing.Reason; reason != "" && v.Kind != "genuine" {
 		v.Word += " — " + s.reason(reason)
@@ -109,6 +109,9 @@ func (s scan) remarks() []string {
 	if s.old() {
 		out = append(out, s.l.t("remark.oldVersion", "version", s.l.integer(s.f.View.Version), "latest", s.l.integer(s.f.View.Latest)))
 	}
+	if text := s.otherSigner(); text != "" {
+		out = append(out, text)
+	}
 	if names := s.unchecked(); len(names) > 0 {
 		out = append(out, s.l.t("remark.unchecked", "checks", s.l.join(names)))
 	}
@@ -118,6 +121,36 @@ func (s scan) remarks() []string {
 		}
 	}
 	return out
+}
+
+// otherSigner remarks that the signer is not who the passport says made the
+// battery: the registry admits signers, it does not know who may speak for
+// which maker. An economic operator (an importer) may sign in its own name.
+// Of a signer who is not confirmed nothing can be said, and the page is not
+// green anyway.
+func (s scan) otherSigner() string {
+	r := s.f.Result
+	if r.Of(verify.Signature).Outcome != verify.OK || r.Of(verify.Issuer).Outcome != verify.OK {
+		return ""
+	}
+	signer := s.f.View.Item.Issuer.Name
+	maker := digText(s.model(), "identification", "manufacturer", "name")
+	operator := digText(s.item(), "economicOperator", "name")
+	switch {
+	case sameName(signer, maker), sameName(signer, operator):
+		return ""
+	case strings.TrimSpace(maker+operator) == "":
+		return s.l.t("remark.noMaker", "signer", signer)
+	case strings.TrimSpace(maker) == "":
+		maker = operator
+	}
+	return s.l.t("remark.otherSigner", "signer", signer, "maker", maker)
+}
+
+// sameName reports whether two names are written alike. No name is nobody's.
+func sameName(a, b string) bool {
+	a, b = strings.TrimSpace(a), strings.TrimSpace(b)
+	return a != "" && strings.EqualFold(a, b)
 }
 
 // unchecked names the checks whose outcome is unknown. The log is not among

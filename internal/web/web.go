@@ -28,7 +28,7 @@ import (
 // Options are what Pages work with. All members are required.
 type Options struct {
 	Catalogue *catalogue.Catalogue
-	Now       func() time.Time
+	Now       func() time.Time // real time where a network is: the deadlines of photos are set from it
 	Log       *slog.Logger
 }
 
@@ -119,14 +119,14 @@ func newAsset(name, ext string, content []byte) (asset, error) {
 //
 //	/                              look up a battery
 //	/look-up                       the same with ?gtin=&serial= or ?link=; POST takes a photo
-//	/p/{passportId}                a passport, ?version=
+//	/p/{passportId}                a passport, ?version=; with a slash at the end: a redirect
 //	/not-registered/{digital link} 404: this registry does not know the battery
 //	/assets/{name}                 style sheet, immutable
 //
 // Every page takes ?lang=.
 func (p *Pages) Mount(r gin.IRouter) {
 	for path, h := range map[string]handler{
-		"/": p.start, "/look-up": p.lookUp, "/p/:id": p.passport, "/not-registered/*link": p.notRegistered, "/assets/:name": p.asset,
+		"/": p.start, "/look-up": p.lookUp, "/p/:id": p.passport, "/p/:id/": p.slashed, "/not-registered/*link": p.notRegistered, "/assets/:name": p.asset,
 	} {
 		r.GET(path, p.handle(h))
 		r.HEAD(path, p.handle(h))

@@ -75,6 +75,15 @@ func newWorldAt(t testing.TB, baseURL string) *world {
 	return w
 }
 
+// later returns the later of two times. A clock that sets the deadlines of
+// real connections must not lie in the past.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 func (w *world) clock() time.Time { return w.now }
 
 var (

@@ -21,6 +21,8 @@ REVOKE ALL ON instance FROM PUBLIC, provolt_serving;
 
 GRANT SELECT, INSERT ON instance TO provolt_serving;
 
+-- No policy: a claim passes from one tenant to another, and which may follow
+-- is decided over the release before the compare-and-set.
 REVOKE ALL ON battery_claim FROM PUBLIC, provolt_serving;
 
 GRANT SELECT, INSERT, UPDATE (series_id, claimed_at) ON battery_claim TO provolt_serving;
@@ -139,6 +141,8 @@ DROP POLICY IF EXISTS passport_release_add ON passport_release;
 
 CREATE POLICY passport_release_add ON passport_release FOR INSERT WITH CHECK (owner = ANY (nullif(current_setting('provolt.tenants', true), '')::text[]));
 
+-- Whoever wrote a release stands in it as owner. The registry counts it only if
+-- that is the passport's operator, so a foreign row releases nothing.
 DROP POLICY IF EXISTS passport_release_change ON passport_release;
 
 CREATE POLICY passport_release_change ON passport_release FOR UPDATE USING (true) WITH CHECK (owner = ANY (nullif(current_setting('provolt.tenants', true), '')::text[]));

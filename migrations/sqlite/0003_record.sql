@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS disclosure (
     org       TEXT NOT NULL,
     packed    BLOB NOT NULL, -- JSON: [["attribute","tier","encoded"]]
     PRIMARY KEY (series_id, record_id)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- Which series a model's or batch's own name belongs to. key_hash is SHA-256
 -- of type, zero byte, organisation, zero byte, text.

@@ -12,4 +12,4 @@ CREATE TABLE IF NOT EXISTS log_pending (
     data          BLOB    NOT NULL, -- final bytes
     pending_since INTEGER NOT NULL,
     PRIMARY KEY (series_id, leaf_id)
-) STRICT;
+) STRICT, WITHOUT ROWID;

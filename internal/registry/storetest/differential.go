@@ -32,7 +32,7 @@ func TestDifferential(t *testing.T, open func(testing.TB) registry.Store) {
 	store := open(t)
 	var histories atomic.Uint32
 	rapid.Check(t, func(rt *rapid.T) {
-		d := begin(rt, t.Context(), store, 1000+histories.Add(1))
+		d := begin(t.Context(), rt, store, 1000+histories.Add(1))
 		rt.Repeat(map[string]func(*rapid.T){
 			"commit": d.commit,
 			"repeat": d.repeat,
@@ -68,7 +68,7 @@ type differential struct {
 // texts are the names, keys and subjects of every history.
 var texts = []string{"a", "A", "a ", "ä", "a\u0308", "😀", "%"}
 
-func begin(rt *rapid.T, ctx context.Context, store registry.Store, number uint32) *differential {
+func begin(ctx context.Context, rt *rapid.T, store registry.Store, number uint32) *differential {
 	d := &differential{ctx: ctx, store: store, model: newModel(), samples: NewSamples(number), clock: epoch, slots: int64(number) * registry.StatusListSize}
 	for _, name := range []string{"x", "y", "z-0"} {
 		d.orgs = append(d.orgs, passport.OrgID(fmt.Sprintf("h%d-%s", number, name)))

@@ -64,7 +64,8 @@ var content = map[string]func(*story){
 		zurich := time.FixedZone("CET", 3600)
 		for _, at := range []time.Time{
 			time.Date(2027, 2, 18, 8, 0, 0, 999999999, zurich), time.Date(1969, 12, 31, 23, 59, 59, 1999, time.UTC),
-			time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC), time.Date(1, 1, 1, 0, 0, 0, 1000, time.UTC), {},
+			time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC), time.Date(1, 1, 1, 0, 0, 0, 1000, time.UTC),
+			{},
 		} {
 			r := s.Model(alpha)
 			r.IssuedAt = at
@@ -172,14 +173,37 @@ var reading = map[string]func(*story){
 		all := slices.Concat(one.Records, two.Records, []registry.Record{next, condition})
 		model, batch, item := one.Records[0], one.Records[1], one.Records[2]
 		for _, f := range []registry.Filter{
-			{}, {Newest: true}, {Type: passport.Item}, {Type: passport.Item, Newest: true}, {Type: passport.Condition},
-			{Org: alpha}, {Org: beta}, {Org: gamma}, {Org: alpha, Type: passport.Model}, {Org: alpha, Newest: true},
-			{Series: item.Series}, {Series: item.Series, Type: passport.Item}, {Series: item.Series, Newest: true}, {Series: item.Series, Org: beta}, {Series: s.ID()},
-			{GTIN: model.GTIN}, {GTIN: model.GTIN, Type: passport.Model}, {GTIN: "04012345678901", Org: beta}, {GTIN: "00000000000000"},
-			{GTIN: model.GTIN, Lot: batch.Lot}, {GTIN: model.GTIN, Lot: batch.Lot, Type: passport.Batch}, {GTIN: "04012345678901", Lot: batch.Lot},
+			{},
+			{Newest: true},
+			{Type: passport.Item},
+			{Type: passport.Item, Newest: true},
+			{Type: passport.Condition},
+			{Org: alpha},
+			{Org: beta},
+			{Org: gamma},
+			{Org: alpha, Type: passport.Model},
+			{Org: alpha, Newest: true},
+			{Series: item.Series},
+			{Series: item.Series, Type: passport.Item},
+			{Series: item.Series, Newest: true},
+			{Series: item.Series, Org: beta},
+			{Series: s.ID()},
+			{GTIN: model.GTIN},
+			{GTIN: model.GTIN, Type: passport.Model},
+			{GTIN: "04012345678901", Org: beta},
+			{GTIN: "00000000000000"},
+			{GTIN: model.GTIN, Lot: batch.Lot},
+			{GTIN: model.GTIN, Lot: batch.Lot, Type: passport.Batch},
+			{GTIN: "04012345678901", Lot: batch.Lot},
 			{GTIN: model.GTIN, Lot: batch.Lot, Type: passport.Item, Org: alpha, Newest: true},
-			{After: model.Series}, {After: item.Series}, {After: item.Series, Type: passport.Batch}, {After: s.ID()},
-			{Limit: 2}, {Limit: 1, Type: passport.Item, Newest: true}, {Limit: 100}, {After: model.Series, Limit: 1, Org: alpha},
+			{After: model.Series},
+			{After: item.Series},
+			{After: item.Series, Type: passport.Batch},
+			{After: s.ID()},
+			{Limit: 2},
+			{Limit: 1, Type: passport.Item, Newest: true},
+			{Limit: 100},
+			{After: model.Series, Limit: 1, Org: alpha},
 		} {
 			reference := newModel()
 			reference.apply(registry.Change{Records: all})

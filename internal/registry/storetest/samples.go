@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -137,7 +138,7 @@ func (s *Samples) record(kind passport.RecordType, org passport.OrgID) registry.
 	jws := []byte(fmt.Sprintf("eyJhbGciOiJFUzI1NiJ9.%x.%x", id[:], filling[:]))
 	return registry.Record{
 		ID: id, Series: series, Type: kind, Version: 1, Org: org,
-		JWS: jws, TokenDigest: sha256.Sum256(append(jws[:len(jws):len(jws)], '~')), ContentDigest: sha256.Sum256(filling[:]),
+		JWS: jws, TokenDigest: sha256.Sum256(append(slices.Clip(jws), '~')), ContentDigest: sha256.Sum256(filling[:]),
 		Salt: [tlog.SaltSize]byte(filling[:tlog.SaltSize]), IssuedAt: s.Time(), Slot: int64(s.next() & 0xffffffff),
 	}
 }

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"encoding/base64"
 	"errors"
 	"io/fs"
 	"net/http"
@@ -19,7 +18,7 @@ import (
 // getResolverDescription serves the resolver description file of the
 // GS1-Conformant Resolver standard 1.2.0.
 func (a *API) getResolverDescription(c *gin.Context) error {
-	cacheControl(c, "public, max-age=3600")
+	cacheControl(c, cacheHour)
 	return send(c, http.StatusOK, gin.H{
 		"name":                           "Provolt battery passport registry",
 		"resolverRoot":                   a.Registry.BaseURL(),
@@ -40,8 +39,8 @@ func (a *API) getSecurityText(c *gin.Context) error {
 	expires := a.Now().UTC().AddDate(1, 0, 0).Format(time.RFC3339)
 	text := "Contact: " + a.Registry.BaseURL() + "/v1/organisations/" + string(passport.Operator) +
 		"\nExpires: " + expires + "\nPreferred-Languages: en, de\nCanonical: " + a.Registry.BaseURL() + "/.well-known/security.txt\n"
-	cacheControl(c, "public, max-age=86400")
-	c.Data(http.StatusOK, "text/plain; charset=utf-8", []byte(text))
+	cacheControl(c, cacheDay)
+	write(c, http.StatusOK, "text/plain; charset=utf-8", []byte(text))
 	return nil
 }
 
@@ -73,19 +72,19 @@ func (a *API) sendFile(c *gin.Context, name, mediaType string) error {
 	return nil
 }
 
-// cursorOf reads an opaque page cursor: the series to go on behind.
-func cursorOf(c *gin.Context) (passport.ID, error) {
-	text, given := c.GetQuery("cursor")
-	if !given {
-		return passport.ID{}, nil
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || len(raw) != len(passport.ID{}) {
-		return passport.ID{}, errQuery
-	}
-	return passport.ID(raw), nil
+func (a *API) getLive(c *gin.Context) error {
+	cacheControl(c, cacheNever)
+	return send(c, http.StatusOK, gin.H{"status": "alive"})
 }
 
-func encodeCursor(after passport.ID) string { return base64.RawURLEncoding.EncodeToString(after[:]) }
-
-func decodeSegment(s string) ([]byte, error) { return base64.RawURLEncoding.DecodeString(s) }
+func (a *API) getReady(c *gin.Context) error {
+	if err := a.Registry.Ready(c.Request.Context()); err != nil {
+		return err
+	}
+	pending, err := a.Registry.PendingLeaves(c.Request.Context())
+	if err != nil {
+		return err
+	}
+	cacheControl(c, cacheNever)
+	return send(c, http.StatusOK, gin.H{"status": "ready", "pendingLeaves": pending})
+}
