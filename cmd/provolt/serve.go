@@ -39,13 +39,17 @@ type serveCommand struct {
 
 // Run serves until it is told to stop.
 func (s *serveCommand) Run(env environment) error {
-	log := telemetry.NewLogger(env.err, !s.LogText, slog.LevelInfo)
+	lines := telemetry.NewBuffer(env.err, logEvery)
+	log := telemetry.NewLogger(lines, !s.LogText, slog.LevelInfo)
 	h, err := s.open(env, log)
 	if err != nil {
-		return err
+		return errors.Join(err, lines.Close())
 	}
-	return errors.Join(s.serve(env, h, log, nil), h.Close())
+	return errors.Join(s.serve(env, h, log, nil), h.Close(), lines.Close())
 }
+
+// logEvery is how long a log line may wait for others.
+const logEvery = 200 * time.Millisecond
 
 // config turns the flags into what package config validates as a whole.
 func (s *serveCommand) config(instance registry.Instance) (config.Config, error) {
