@@ -41,11 +41,7 @@ func (a *API) writeAbout(add func(context.Context, passport.ID, registry.Write) 
 
 // getPassport answers JSON, the token, or sends a browser to the page.
 func (a *API) getPassport(c *gin.Context) error {
-	id, err := idOf(c)
-	if err != nil {
-		return err
-	}
-	version, err := versionOf(c)
+	id, version, err := seriesOf(c)
 	if err != nil {
 		return err
 	}

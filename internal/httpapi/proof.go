@@ -16,11 +16,7 @@ import (
 )
 
 func (a *API) getVerification(c *gin.Context) error {
-	id, err := idOf(c)
-	if err != nil {
-		return err
-	}
-	version, err := versionOf(c)
+	id, version, err := seriesOf(c)
 	if err != nil {
 		return err
 	}

@@ -12,11 +12,7 @@ import (
 // getShared answers a model or a batch as JSON or as its token.
 func (a *API) getShared(t passport.RecordType) handler {
 	return func(c *gin.Context) error {
-		id, err := idOf(c)
-		if err != nil {
-			return err
-		}
-		version, err := versionOf(c)
+		id, version, err := seriesOf(c)
 		if err != nil {
 			return err
 		}

@@ -186,3 +186,13 @@ func chosenType(c *gin.Context, offers ...string) (string, error) {
 	}
 	return "", errQuery
 }
+
+// seriesOf parses the id in the path and the version asked for.
+func seriesOf(c *gin.Context) (passport.ID, int, error) {
+	id, err := idOf(c)
+	if err != nil {
+		return passport.ID{}, 0, err
+	}
+	version, err := versionOf(c)
+	return id, version, err
+}
